@@ -1,0 +1,102 @@
+# cf-pcap. `make` builds, `make demo` shows it at work, `make check` runs every test.
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+mandir ?= $(prefix)/share/man
+BUILD ?= build
+
+ifneq ($(V),1)
+Q = @
+SAY = @printf '  %-4s %s\n'
+else
+SAY = @:
+endif
+
+# WERROR=1 in CI only: a newer compiler's new warning must not stop a user's build.
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
+	-Wconversion $(if $(WERROR),-Werror)
+
+try = $(shell $(CC) $(1) -Werror -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+	$(call try,-fstack-clash-protection) $(call try,-fcf-protection) \
+	$(or $(call try,-ftrivial-auto-var-init=zero),$(call try,-ftrivial-auto-var-init=pattern))
+
+ifeq ($(SANITIZE),1)
+# The sanitizers' runtimes cannot be linked statically and need room: for tests only.
+HARDENING := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+	-DMEMORY_LIMIT_BYTES=RLIM_INFINITY
+LINK = -pie -Wl,-Bstatic $(1) -Wl,-Bdynamic
+else
+LINK = -static-pie $(1)
+endif
+
+ALL_CPPFLAGS = -D_GNU_SOURCE -Icommon $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 -fPIE $(WARNINGS) $(HARDENING) $(CFLAGS)
+ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
+
+# What libpcap would call for itself comes from helper/sockets.c and helper/lookup.c instead.
+HELPER_WRAPS = $(addprefix -Wl$(comma)--wrap=,socket getaddrinfo freeaddrinfo gethostbyname \
+	getnetbyname_r getprotobyname_r ether_hostton)
+comma = ,
+
+COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
+HELPER = $(patsubst %.c,$(BUILD)/%.o,$(wildcard helper/*.c))
+WRITER = $(patsubst %.c,$(BUILD)/%.o,$(wildcard writer/*.c))
+
+all: $(BUILD)/cf-pcap $(BUILD)/cf-pcap-writer
+
+$(BUILD)/cf-pcap: $(HELPER) $(COMMON)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(HELPER_WRAPS) -o $@ $^ \
+		$(call LINK,-lpcap -lseccomp -lcap)
+
+# --no-warnings: ld warns that getaddrinfo() may load libraries in a static program. Ours may not:
+# writer/resolver.c pins the sources that are built in.
+$(BUILD)/cf-pcap-writer: $(WRITER) $(COMMON)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--no-warnings -o $@ $^ \
+		$(call LINK,-lseccomp -lcap -ljansson)
+
+$(BUILD)/helper/%.o: ALL_CPPFLAGS += -Ihelper
+$(BUILD)/writer/%.o: ALL_CPPFLAGS += -Iwriter
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(HELPER:.o=.d) $(WRITER:.o=.d) $(COMMON:.o=.d)
+
+# The capability comes last: from then on the file is what its folder and its content make it.
+install: all
+	install -d $(DESTDIR)$(bindir)
+	install -m 0755 $(BUILD)/cf-pcap-writer $(DESTDIR)$(bindir)/cf-pcap-writer
+	install -m 0755 $(BUILD)/cf-pcap $(DESTDIR)$(bindir)/cf-pcap
+	@if [ "$$(id -u)" = 0 ]; then \
+		setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap && \
+		echo "installed; $(DESTDIR)$(bindir)/cf-pcap has cap_net_raw=p"; \
+	else \
+		echo "installed without the capability: as root, run"; \
+		echo "  setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap"; \
+	fi
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/cf-pcap $(DESTDIR)$(bindir)/cf-pcap-writer
+
+# Real packets, captured by an unprivileged user. As root; installs what it needs.
+demo:
+	@tests/install-packages demo
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh
+
+# All tests. As root; installs what they need.
+check:
+	@tests/install-packages check
+	@tests/run-checks
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all install uninstall demo check clean

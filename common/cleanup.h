@@ -1,0 +1,24 @@
+/* The one clean-up idiom of this project: the compiler's cleanup attribute. */
+#ifndef CFPCAP_CLEANUP_H
+#define CFPCAP_CLEANUP_H
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* CLEANUP(f): at the end of the variable's scope, f(&variable) is called. */
+#define CLEANUP(function) __attribute__((cleanup(function)))
+
+/* Closes *fd unless it is negative. */
+static inline void cleanup_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+/* Frees what the pointer at *pointer points to. */
+static inline void cleanup_free(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
+#endif

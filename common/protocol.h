@@ -1,0 +1,140 @@
+/*
+ * The protocol between the helper, the writer and the resolver.
+ *
+ * Two AF_UNIX SOCK_SEQPACKET pairs, made by the helper before it forks:
+ *
+ *   capture channel   writer   -> helper   struct open_request
+ *                     helper   -> writer   struct open_reply (ready or refused)
+ *                     writer   -> helper   end of stream: "my sandbox is closed"
+ *                     helper   -> writer   struct packet_fd_message + one SCM_RIGHTS fd
+ *   lookup channel    helper   -> resolver struct lookup_request   (any number, while it
+ *                     resolver -> helper   struct lookup_answer     works on the request)
+ *
+ * Every message has one fixed size and one type, and is in host byte order: both ends are
+ * built together. Both sides check a message with the functions below and nowhere else.
+ * Anything unexpected ends the process that received it.
+ */
+#ifndef CFPCAP_PROTOCOL_H
+#define CFPCAP_PROTOCOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PROTOCOL_VERSION 1u
+
+/* File descriptors that the writer is executed with, besides 0, 1 and 2. */
+#define WRITER_CAPTURE_CHANNEL_FD 3
+#define WRITER_LOOKUP_CHANNEL_FD 5
+#define WRITER_HELPER_FILE_FD 4 /* O_PATH of the helper's file, to explain a missing capability */
+
+#define INTERFACE_NAME_SIZE 16 /* IFNAMSIZ, with the NUL */
+#define FILTER_TEXT_SIZE 16384 /* the user's filter, with the NUL */
+#define GUARD_TEXT_SIZE 2048   /* the guard, with the NUL */
+#define REFUSAL_TEXT_SIZE 1024
+#define LOOKUP_NAME_SIZE 256 /* a DNS name is at most 253 characters */
+#define LOOKUP_ADDRESS_MAX 128
+#define SNAPLEN_MAX 262144u /* libpcap's MAXIMUM_SNAPLEN, bytes */
+
+enum message_type {
+	MESSAGE_OPEN = 0x6370306f,
+	MESSAGE_OPEN_REPLY,
+	MESSAGE_PACKET_FD,
+	MESSAGE_LOOKUP,
+	MESSAGE_LOOKUP_ANSWER,
+};
+
+struct message_header {
+	uint32_t version; /* PROTOCOL_VERSION */
+	uint32_t type;    /* enum message_type */
+};
+
+enum open_flag {
+	OPEN_PROMISCUOUS = 1,
+	OPEN_IGNORE_OUTGOING = 2, /* PACKET_IGNORE_OUTGOING, packet(7) */
+	OPEN_COOKED_V1 = 4,       /* LINUX_SLL instead of LINUX_SLL2 on "any" */
+	OPEN_FLAGS_ALL = 7,
+};
+
+struct open_request {
+	struct message_header header;
+	uint32_t flags;   /* enum open_flag, or-ed */
+	uint32_t snaplen; /* bytes, 1..SNAPLEN_MAX */
+	uint32_t netmask; /* of the interface, network byte order; PCAP_NETMASK_UNKNOWN if none */
+	char interface[INTERFACE_NAME_SIZE];
+	char guard[GUARD_TEXT_SIZE];   /* pcap-filter(7), trusted to be complete; may be empty */
+	char filter[FILTER_TEXT_SIZE]; /* pcap-filter(7), from the user; may be empty */
+};
+
+enum open_result {
+	OPEN_READY,
+	OPEN_REFUSED_NO_SOCKET,      /* error is the errno of socket(AF_PACKET) */
+	OPEN_REFUSED_INTERFACE,      /* text is libpcap's */
+	OPEN_REFUSED_INTERFACE_DOWN, /* text is libpcap's */
+	OPEN_REFUSED_FILTER,         /* text is libpcap's, about the user's filter alone */
+	OPEN_REFUSED_FILTER_KERNEL,  /* the kernel cannot run the filter */
+	OPEN_REFUSED_SYSTEM,         /* text says what failed, error is its errno */
+	OPEN_RESULT_COUNT,
+};
+
+struct open_reply {
+	struct message_header header;
+	uint32_t result;    /* enum open_result */
+	int32_t error;      /* errno, or 0 */
+	uint32_t had_capability; /* 1: cap_net_raw was permitted when the helper started */
+	uint32_t no_new_privs;   /* 1: no_new_privs was set when the helper started */
+	uint32_t guarded;   /* 1: the guard is part of the filter; 0: none, or it did not compile here */
+	int32_t link_type;  /* DLT_ of the packet fd, as pcap_datalink(3PCAP) */
+	char text[REFUSAL_TEXT_SIZE];
+};
+
+struct packet_fd_message {
+	struct message_header header;
+};
+
+enum lookup_kind {
+	LOOKUP_ADDRESS,  /* getaddrinfo(3): name -> addresses */
+	LOOKUP_SERVICE,  /* getaddrinfo(3): name -> ports */
+	LOOKUP_NETWORK,  /* getnetbyname_r(3): name -> number */
+	LOOKUP_PROTOCOL, /* getprotobyname_r(3): name -> number */
+	LOOKUP_ETHERNET, /* ether_hostton(3): name -> 6 bytes in entry[0].address */
+	LOOKUP_KIND_COUNT,
+};
+
+struct lookup_request {
+	struct message_header header;
+	uint32_t kind; /* enum lookup_kind */
+	int32_t family, socket_type, protocol; /* getaddrinfo's hints */
+	char name[LOOKUP_NAME_SIZE];
+};
+
+struct lookup_entry {
+	int32_t family;      /* AF_INET or AF_INET6 */
+	int32_t socket_type; /* SOCK_ */
+	int32_t protocol;    /* IPPROTO_ */
+	uint16_t port;       /* network byte order */
+	uint8_t address[16]; /* network byte order; 4 bytes used for AF_INET, 6 for LOOKUP_ETHERNET */
+};
+
+struct lookup_answer {
+	struct message_header header;
+	int32_t error;   /* 0, or getaddrinfo's EAI_ code, or -1 for the other kinds */
+	uint32_t number; /* LOOKUP_NETWORK, LOOKUP_PROTOCOL: host byte order */
+	uint32_t count;  /* entries used, 0..LOOKUP_ADDRESS_MAX */
+	struct lookup_entry entry[LOOKUP_ADDRESS_MAX];
+};
+
+/*
+ * Each takes the number of bytes received and says whether the buffer holds exactly one valid
+ * message of its kind: size, version, type, ranges, and a NUL inside every text.
+ */
+bool open_request_valid(const struct open_request *request, size_t received);
+bool open_reply_valid(const struct open_reply *reply, size_t received);
+bool packet_fd_message_valid(const struct packet_fd_message *message, size_t received);
+bool lookup_request_valid(const struct lookup_request *request, size_t received);
+bool lookup_answer_valid(const struct lookup_answer *answer, size_t received);
+
+/* Copies text into a field of the given size. Returns 0, or -1 if it does not fit with its NUL. */
+int protocol_copy_text(char *field, size_t size, const char *text);
+
+#endif

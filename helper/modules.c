@@ -1,0 +1,29 @@
+/*
+ * libpcap's capture modules that cf-pcap does not offer, cut out at link time: with these entry
+ * points defined, the linker leaves theirs, and the libraries they drag in, out of the helper.
+ */
+#include <pcap/pcap.h>
+
+struct pcap_if_list;
+
+#define NO_MODULE(name)                                                             \
+	pcap_t *name##_create(const char *device, char *error, int *is_ours);       \
+	int name##_findalldevs(struct pcap_if_list *list, char *error);             \
+	pcap_t *name##_create(const char *device, char *error, int *is_ours)        \
+	{                                                                           \
+		(void)device, (void)error;                                          \
+		*is_ours = 0;                                                       \
+		return NULL;                                                        \
+	}                                                                           \
+	int name##_findalldevs(struct pcap_if_list *list, char *error)              \
+	{                                                                           \
+		(void)list, (void)error;                                            \
+		return 0;                                                           \
+	}
+
+NO_MODULE(bt)
+NO_MODULE(bt_monitor)
+NO_MODULE(dbus)
+NO_MODULE(netfilter)
+NO_MODULE(rdmasniff)
+NO_MODULE(usb)

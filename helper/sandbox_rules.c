@@ -1,0 +1,61 @@
+/*
+ * What the helper may call once its sockets are open: what libpcap needs to open a device and
+ * compile a filter, and messages on two channels. No call that sends on a packet socket, opens
+ * a file, makes a socket, executes, traces, clones, or maps code.
+ */
+#include "sandbox_rules.h"
+
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/sockios.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "sandbox.h"
+#include "sockets.h"
+
+#define ON(fd) SANDBOX_ARGUMENT_IS(0, fd)
+#define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, ON(fd))
+#define ALLOW_OPTION(level, option) \
+	SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(1, level), SANDBOX_ARGUMENT_IS(2, option))
+#define ALLOW_IOCTL(request) SANDBOX_ALLOW_IF(ioctl, SANDBOX_ARGUMENT_IS(1, request))
+#define ALLOW_FCNTL(fd, command) SANDBOX_ALLOW_IF(fcntl, ON(fd), SANDBOX_ARGUMENT_IS(1, command))
+
+/* libpcap looks for these files in /sys and does well without: they are not there. */
+static const int ABSENT[] = { SCMP_SYS(open),	    SCMP_SYS(openat), SCMP_SYS(stat),
+			      SCMP_SYS(newfstatat), SCMP_SYS(access), SCMP_SYS(readlink) };
+
+int enter_helper_sandbox(int capture_channel, int lookup_channel)
+{
+	const int raw = sockets_raw(), cooked = sockets_cooked();
+	const struct sandbox_rule rules[] = {
+		ALLOW_ON(recvmsg, capture_channel), ALLOW_ON(sendmsg, capture_channel),
+		ALLOW_ON(recvmsg, lookup_channel), ALLOW_ON(sendmsg, lookup_channel),
+
+		/* the device: bound, promiscuous, with libpcap's ring, which nobody ever reads */
+		ALLOW_ON(bind, raw), ALLOW_ON(bind, cooked),
+		ALLOW_OPTION(SOL_PACKET, PACKET_VERSION), ALLOW_OPTION(SOL_PACKET, PACKET_RESERVE),
+		ALLOW_OPTION(SOL_PACKET, PACKET_RX_RING), ALLOW_OPTION(SOL_PACKET, PACKET_AUXDATA),
+		ALLOW_OPTION(SOL_PACKET, PACKET_ADD_MEMBERSHIP),
+		ALLOW_OPTION(SOL_PACKET, PACKET_IGNORE_OUTGOING),
+		ALLOW_IOCTL(SIOCGIFINDEX), ALLOW_IOCTL(SIOCGIFHWADDR), ALLOW_IOCTL(SIOCGIFMTU),
+		ALLOW_IOCTL(SIOCGIFFLAGS), ALLOW_IOCTL(SIOCETHTOOL),
+		SANDBOX_ALLOW(getsockopt), SANDBOX_ALLOW(eventfd2), SANDBOX_ALLOW(uname),
+
+		/* the filter: libpcap empties the queue (non-blocking) before it attaches one */
+		ALLOW_OPTION(SOL_SOCKET, SO_ATTACH_FILTER), ALLOW_OPTION(SOL_SOCKET, SO_DETACH_FILTER),
+		ALLOW_OPTION(SOL_SOCKET, SO_LOCK_FILTER),
+		ALLOW_ON(recvfrom, raw), ALLOW_ON(recvfrom, cooked),
+		ALLOW_FCNTL(raw, F_GETFL), ALLOW_FCNTL(raw, F_SETFL),
+		ALLOW_FCNTL(cooked, F_GETFL), ALLOW_FCNTL(cooked, F_SETFL),
+
+		/* memory that cannot become code, and the end */
+		SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_LACKS(2, PROT_EXEC)),
+		SANDBOX_ALLOW(munmap), SANDBOX_ALLOW(mremap), SANDBOX_ALLOW(brk),
+		SANDBOX_ALLOW(getrandom), SANDBOX_ALLOW(close), SANDBOX_ALLOW(restart_syscall),
+		SANDBOX_ALLOW(exit_group),
+	};
+
+	return sandbox_enter(rules, sizeof rules / sizeof *rules, ABSENT,
+			     sizeof ABSENT / sizeof *ABSENT);
+}

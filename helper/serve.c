@@ -1,0 +1,95 @@
+/*
+ * The helper's side of the protocol.
+ *
+ *   state      may receive             answers                       then
+ *   waiting    open_request            open_reply refused            exit
+ *                                      open_reply ready              ready
+ *   ready      end of stream           packet_fd_message + the fd    exit
+ *
+ * Anything else, in any state, ends the process. There is no way back and no second request.
+ */
+#include "serve.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "channel.h"
+#include "lookup.h"
+#include "protocol.h"
+#include "sandbox_rules.h"
+#include "sockets.h"
+
+#define CPU_LIMIT_SECONDS 2 /* a filter compiles in milliseconds */
+#ifndef MEMORY_LIMIT_BYTES
+#define MEMORY_LIMIT_BYTES (256u << 20) /* libpcap's largest programs need a few MiB */
+#endif
+
+static void lower_limit(__rlimit_resource_t resource, rlim_t value)
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit) != 0)
+		_exit(1);
+	if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > value)
+		limit.rlim_max = value;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(resource, &limit) != 0)
+		_exit(1);
+}
+
+/* libpcap's compiler and optimizer run for long on some inputs, and the input is the user's. */
+static void limit_resources(void)
+{
+	lower_limit(RLIMIT_CPU, CPU_LIMIT_SECONDS);
+	lower_limit(RLIMIT_AS, MEMORY_LIMIT_BYTES);
+	/* No life without the writer: nobody could receive what we hold. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		_exit(1);
+}
+
+static void send_reply(int channel, const struct open_reply *reply)
+{
+	if (channel_send(channel, reply, sizeof *reply) != 0)
+		_exit(1);
+}
+
+_Noreturn void serve(int capture_channel, int lookup_channel, const struct start_state *state)
+{
+	static struct open_request request;
+	struct packet_fd_message message = { { PROTOCOL_VERSION, MESSAGE_PACKET_FD } };
+	struct open_reply reply = { .header = { PROTOCOL_VERSION, MESSAGE_OPEN_REPLY },
+				    .had_capability = state->had_capability,
+				    .no_new_privs = state->no_new_privs };
+	int packet_fd = -1;
+	ssize_t received;
+
+	reply.error = sockets_open();
+	limit_resources();
+	lookup_use_channel(lookup_channel);
+	if (enter_helper_sandbox(capture_channel, lookup_channel) != 0)
+		_exit(1);
+
+	/* waiting */
+	received = channel_receive(capture_channel, &request, sizeof request);
+	if (received <= 0 || !open_request_valid(&request, (size_t)received))
+		_exit(1);
+	if (reply.error != 0)
+		reply.result = OPEN_REFUSED_NO_SOCKET;
+	else
+		packet_fd = capture_open(&request, &reply);
+	send_reply(capture_channel, &reply);
+	if (packet_fd < 0)
+		_exit(0);
+
+	/* ready: the writer half-closes when its sandbox is shut; it has no call that could send. */
+	if (channel_receive(capture_channel, &request, sizeof request) != 0)
+		_exit(1);
+	if (channel_send_fd(capture_channel, &message, sizeof message, packet_fd) != 0)
+		_exit(1);
+	_exit(0);
+}

@@ -1,0 +1,424 @@
+/* From the ring to stdout until something ends it. */
+#include "capture.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "output.h"
+#include "pace.h"
+#include "ring.h"
+#include "stop.h"
+
+#define NANOSECONDS 1000000000u
+/* A packet up to here is copied, a larger one written from the ring: make bench, "copy or refer". */
+#define COPY_MOST 1024
+#define COPIED_MOST (FORMAT_RECORD_HEAD_MAX + FRAME_HEAD_MAX + COPY_MOST + FORMAT_RECORD_TAIL_MAX)
+#define BATCH_BYTES (256u << 10)
+#define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
+#define PROGRESS_INTERVAL_MS 250
+/*
+ * What arrived before a stop is visible after one retire timeout, whose timer may be late by a
+ * tick of 10 ms.
+ */
+#define DRAIN_MS (RING_RETIRE_TIMEOUT_MS + 12)
+
+enum ending {
+	RUNNING,
+	ENDING_ASKED, /* a signal, or the duration */
+	ENDING_COUNT,
+	ENDING_SIZE,
+	ENDING_READER_GONE,
+	ENDING_READER_STALLED,
+	ENDING_OUTPUT_FAILED,
+	ENDING_INTERFACE_GONE,
+	ENDING_RING_CORRUPT,
+};
+
+struct run {
+	const struct capture *capture;
+	struct ring ring;
+	struct pace pace;
+	uint64_t packets;           /* printed */
+	uint64_t received, dropped; /* what the kernel counted; dropped ones were received too */
+	uint64_t stop_time;         /* ns since the epoch: later packets are not printed; 0: none */
+	enum ending ending;
+	unsigned int held; /* blocks that unwritten output refers to */
+	bool losing;       /* packets say that others before them were dropped */
+	bool interface_down;
+	int64_t drained_ms; /* after a stop request: when the ring has shown everything */
+	int64_t progress_due_ms;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static uint64_t nanoseconds(struct timespec time)
+{
+	return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
+}
+
+static uint64_t wall_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return nanoseconds(now);
+}
+
+static void end(struct run *run, enum ending ending)
+{
+	if (run->ending == RUNNING || run->ending == ENDING_ASKED)
+		run->ending = ending;
+}
+
+static void flush(struct run *run)
+{
+	enum output_result result = output_flush();
+
+	ring_release(&run->ring, run->held);
+	run->held = 0;
+	if (result == OUTPUT_READER_GONE) {
+		end(run, ENDING_READER_GONE);
+	} else if (result == OUTPUT_ABANDONED) {
+		end(run, ENDING_READER_STALLED);
+	} else if (result == OUTPUT_FAILED) {
+		log_record(LOG_ERROR, "cannot write to stdout",
+			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+		end(run, ENDING_OUTPUT_FAILED);
+	}
+}
+
+/* Reading clears the kernel's counts: this is the one place that does. */
+static void count_drops(struct run *run)
+{
+	struct tpacket_stats_v3 counted;
+	socklen_t length = sizeof counted;
+
+	run->losing = false;
+	if (getsockopt(run->capture->packet_fd, SOL_PACKET, PACKET_STATISTICS, &counted, &length) != 0)
+		return;
+	if (run->dropped == 0 && counted.tp_drops > 0)
+		log_record(LOG_WARN, "packets are being dropped, the reader is too slow",
+			   LOG_FIELDS(LOG_NUMBER("dropped", counted.tp_drops)));
+	run->received += counted.tp_packets;
+	run->dropped += counted.tp_drops;
+}
+
+static bool is_wanted(const struct run *run, const struct packet *packet)
+{
+	enum direction direction = run->capture->options->direction;
+	bool outgoing = packet->address->sll_pkttype == PACKET_OUTGOING;
+
+	/* A loopback packet goes out and comes in again: the second sight of it counts. */
+	if (outgoing && packet->address->sll_ifindex == run->capture->loopback_index)
+		return false;
+	return direction == DIRECTION_INOUT || outgoing == (direction == DIRECTION_OUT);
+}
+
+static bool is_after_stop(const struct run *run, const struct packet *packet)
+{
+	return run->stop_time != 0 &&
+	       (uint64_t)packet->seconds * NANOSECONDS + packet->nanoseconds > run->stop_time;
+}
+
+static bool exceeds_size(const struct run *run, uint32_t captured)
+{
+	const struct format *format = &run->capture->format;
+	uint64_t most = run->capture->options->max_size;
+
+	return most != 0 && output_written() + output_pending() + format_record_length(format, captured) +
+					    format_trailer_length(format) > most;
+}
+
+static void append(struct run *run, const struct packet *packet)
+{
+	const struct format *format = &run->capture->format;
+	uint8_t around[FORMAT_RECORD_HEAD_MAX];
+	struct frame frame;
+	uint32_t captured;
+
+	frame_make(&frame, format->link_type, format->snaplen, packet);
+	captured = frame.head_length + frame.body_length;
+	if (exceeds_size(run, captured)) {
+		end(run, ENDING_SIZE);
+		return;
+	}
+	output_copy(around, format_record_head(format, around, packet, captured, frame.original));
+	output_copy(frame.head, frame.head_length);
+	if (frame.body_length <= COPY_MOST)
+		output_copy(frame.body, frame.body_length);
+	else
+		output_reference(frame.body, frame.body_length);
+	output_copy(around, format_record_tail(format, around, captured));
+	output_end_record();
+	if (++run->packets == run->capture->options->count)
+		end(run, ENDING_COUNT);
+}
+
+static bool may_go_on(const struct run *run)
+{
+	return run->ending == RUNNING || run->ending == ENDING_ASKED ||
+	       run->ending == ENDING_INTERFACE_GONE;
+}
+
+/* Appends a block's packets. Returns how many there were. */
+static uint64_t drain_block(struct run *run, uint8_t *block)
+{
+	struct ring_cursor cursor;
+	struct packet packet;
+	uint64_t count = 0;
+	int more = ring_open_block(&run->ring, block, &cursor);
+
+	while (more >= 0 && may_go_on(run) && (more = ring_next_packet(&cursor, &packet)) > 0) {
+		count++;
+		run->losing |= (packet.status & TP_STATUS_LOSING) != 0;
+		if (is_after_stop(run, &packet)) {
+			end(run, ENDING_ASKED);
+			break;
+		}
+		if (!is_wanted(run, &packet))
+			continue;
+		if (!output_has_room(COPIED_MOST))
+			flush(run);
+		if (may_go_on(run))
+			append(run, &packet);
+	}
+	if (more < 0) {
+		log_record(LOG_ERROR, "the kernel's packet ring is inconsistent", LOG_NO_FIELDS);
+		end(run, ENDING_RING_CORRUPT);
+	}
+	return count;
+}
+
+/* Writes all that is ready. Returns how many packets there were. */
+static uint64_t drain(struct run *run)
+{
+	uint64_t count = 0;
+	uint8_t *block;
+
+	while (may_go_on(run) && (block = ring_ready_block(&run->ring, run->held)) != NULL) {
+		count += drain_block(run, block);
+		run->held++;
+		if (output_pending() >= BATCH_BYTES || run->held * HELD_SHARE >= run->ring.block_count)
+			flush(run);
+	}
+	if (output_pending() > 0 || run->held > 0)
+		flush(run);
+	if (run->losing)
+		count_drops(run);
+	return count;
+}
+
+/* The packet socket has an error: its interface went down, or away. */
+static void check_interface(struct run *run)
+{
+	const char *name = run->capture->options->interface;
+	struct sockaddr_ll bound = { 0 };
+	socklen_t length = sizeof bound;
+	int error = 0;
+	socklen_t error_length = sizeof error;
+
+	getsockopt(run->capture->packet_fd, SOL_SOCKET, SO_ERROR, &error, &error_length);
+	if (error == 0)
+		return;
+	/* Unregistered, or moved to another network namespace: the kernel has unbound the socket. */
+	if (getsockname(run->capture->packet_fd, (struct sockaddr *)&bound, &length) == 0 &&
+	    bound.sll_ifindex < 0) {
+		log_record(LOG_ERROR, "interface is gone", LOG_FIELDS(LOG_TEXT("interface", name)));
+		end(run, ENDING_INTERFACE_GONE);
+		return;
+	}
+	if (error == ENETDOWN)
+		log_record(LOG_WARN, "interface is down, capture resumes when it is up",
+			   LOG_FIELDS(LOG_TEXT("interface", name)));
+	else
+		log_record(LOG_WARN, "packet socket reports an error",
+			   LOG_FIELDS(LOG_TEXT("error", strerror(error))));
+	run->interface_down = true;
+}
+
+/* Waits until there may be something to do. */
+static void wait_for_packets(struct run *run)
+{
+	struct pollfd watched[] = { { .fd = STDOUT_FILENO, .events = 0 }, /* its reader going away */
+				    { .fd = run->capture->packet_fd, .events = POLLIN } };
+	int sleep_ms = stop_requested() ? 0 : pace_sleep(&run->pace, &run->ring);
+	int timeout = sleep_ms > 0 ? sleep_ms : run->capture->show_progress ? PROGRESS_INTERVAL_MS : -1;
+
+	if (poll(watched, sleep_ms > 0 ? 1 : 2, timeout) <= 0)
+		return;
+	if (watched[0].revents != 0)
+		end(run, ENDING_READER_GONE);
+	if ((watched[1].revents & POLLERR) != 0)
+		check_interface(run);
+}
+
+static void announce_stop(struct run *run)
+{
+	const char *signal_name = stop_signal_name();
+
+	run->stop_time = nanoseconds(stop_time());
+	run->drained_ms = now_ms() + DRAIN_MS;
+	if (signal_name != NULL)
+		log_record(LOG_INFO, "received signal, stopping capture",
+			   LOG_FIELDS(LOG_TEXT("signal", signal_name)));
+	else
+		log_record(LOG_INFO, "reached duration, stopping capture", LOG_NO_FIELDS);
+}
+
+/* A stop was requested, and all that had arrived by then is in the ring for us to see. */
+static bool stop_is_due(struct run *run)
+{
+	if (!stop_requested())
+		return false;
+	if (run->stop_time == 0)
+		announce_stop(run);
+	return stop_urgent() || now_ms() >= run->drained_ms;
+}
+
+static void show_progress(struct run *run)
+{
+	char line[120];
+	int64_t now = now_ms();
+
+	if (!run->capture->show_progress || now < run->progress_due_ms)
+		return;
+	run->progress_due_ms = now + PROGRESS_INTERVAL_MS;
+	count_drops(run);
+	snprintf(line, sizeof line, "%llu packets, %llu bytes, %llu dropped",
+		 (unsigned long long)run->packets, (unsigned long long)output_written(),
+		 (unsigned long long)run->dropped);
+	log_progress(line);
+}
+
+static void write_header(struct run *run)
+{
+	static uint8_t header[FORMAT_HEADER_SIZE];
+
+	output_copy(header, format_header(&run->capture->format, header));
+	output_end_record();
+	flush(run);
+}
+
+static const char *ending_text(const struct run *run)
+{
+	switch (run->ending) {
+	case ENDING_COUNT:
+		return "reached packet count";
+	case ENDING_SIZE:
+		return "reached maximum size";
+	case ENDING_INTERFACE_GONE:
+		return "interface is gone";
+	default:
+		return stop_signal_name() != NULL ? "received signal" : "reached duration";
+	}
+}
+
+static void write_trailer(struct run *run)
+{
+	uint8_t trailer[FORMAT_TRAILER_SIZE];
+	const struct format_statistics statistics = { run->received, run->dropped, wall_clock(),
+						      ending_text(run) };
+	size_t length = format_trailer(&run->capture->format, trailer, &statistics);
+
+	if (length == 0)
+		return;
+	output_copy(trailer, length);
+	output_end_record();
+	flush(run);
+}
+
+/* What the user has not been told yet about why it ended. */
+static void report_ending(const struct run *run)
+{
+	switch (run->ending) {
+	case ENDING_COUNT:
+	case ENDING_SIZE: {
+		char message[64];
+		snprintf(message, sizeof message, "%s, stopping capture", ending_text(run));
+		log_record(LOG_INFO, message, LOG_NO_FIELDS);
+		break;
+	}
+	case ENDING_READER_GONE:
+		log_record(LOG_INFO, "the reader of stdout is gone, stopping capture", LOG_NO_FIELDS);
+		break;
+	case ENDING_READER_STALLED:
+		log_record(LOG_WARN,
+			   output_torn() ? "the reader of stdout takes nothing, the last packet is incomplete" :
+					   "the reader of stdout takes nothing, packets were left unwritten",
+			   LOG_NO_FIELDS);
+		break;
+	default:
+		break;
+	}
+}
+
+static bool ended_well(const struct run *run)
+{
+	return run->ending != ENDING_OUTPUT_FAILED && run->ending != ENDING_INTERFACE_GONE &&
+	       run->ending != ENDING_RING_CORRUPT;
+}
+
+static bool output_works(const struct run *run)
+{
+	return run->ending != ENDING_READER_GONE && run->ending != ENDING_READER_STALLED &&
+	       run->ending != ENDING_OUTPUT_FAILED;
+}
+
+static void run_until_end(struct run *run)
+{
+	while (run->ending == RUNNING) {
+		bool last = stop_is_due(run);
+		uint64_t packets = drain(run);
+
+		if (run->interface_down && packets > 0) {
+			run->interface_down = false;
+			log_record(LOG_INFO, "interface is up again",
+				   LOG_FIELDS(LOG_TEXT("interface", run->capture->options->interface)));
+		}
+		pace_drained(&run->pace, packets);
+		show_progress(run);
+		if (last)
+			end(run, ENDING_ASKED);
+		else if (run->ending == RUNNING)
+			wait_for_packets(run);
+	}
+}
+
+int capture_run(struct capture *capture)
+{
+	struct run run = { .capture = capture };
+
+	if (ring_create(&run.ring, capture->packet_fd, capture->options->buffer_size,
+			(uint32_t)capture->options->snaplen) != 0) {
+		log_record(LOG_ERROR, "cannot make the kernel ring",
+			   LOG_FIELDS(LOG_TEXT("error", strerror(errno)),
+				      LOG_NUMBER("buffer-size", capture->options->buffer_size)));
+		return 1;
+	}
+	capture->format.started = wall_clock();
+	pace_start(&run.pace, &run.ring);
+	write_header(&run);
+	run_until_end(&run);
+	if (run.ending == ENDING_INTERFACE_GONE)
+		drain(&run);
+	count_drops(&run);
+	report_ending(&run);
+	if (output_works(&run))
+		write_trailer(&run);
+	log_record(LOG_INFO, "stopped capture",
+		   LOG_FIELDS(LOG_NUMBER("packets", run.packets), LOG_NUMBER("bytes", output_written()),
+			      LOG_NUMBER("dropped", run.dropped)));
+	return ended_well(&run) ? 0 : 1;
+}

@@ -1,0 +1,22 @@
+/* From the ring to stdout until something ends it. */
+#ifndef CFPCAP_CAPTURE_H
+#define CFPCAP_CAPTURE_H
+
+#include "flags.h"
+#include "format.h"
+
+struct capture {
+	const struct options *options;
+	struct format format;
+	int packet_fd;
+	int loopback_index; /* its outgoing copies are left out; 0 for none */
+	bool show_progress; /* stderr is a terminal */
+};
+
+/*
+ * Writes the file header at once, then the packets, until a stop. Logs what happens and the
+ * summary. Returns the exit status: 0, or 1 after an error.
+ */
+int capture_run(struct capture *capture);
+
+#endif

@@ -1,0 +1,278 @@
+/* The command line: Go's flag syntax, as the users of the platform's existing tool write it. */
+#include "flags.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "quantity.h"
+#include "ring.h"
+
+#define SNAPLEN_DEFAULT 65535
+#define MAX_SIZE_LEAST 1024 /* any file header fits */
+
+enum flag_kind { FLAG_TEXT, FLAG_NUMBER, FLAG_SIZE, FLAG_DURATION, FLAG_ON, FLAG_OFF, FLAG_CHOICE };
+
+struct flag {
+	const char *name;
+	enum flag_kind kind;
+	size_t offset; /* in struct options */
+	uint64_t least, most;
+	const char *value; /* as the help shows it; for FLAG_CHOICE the choices */
+	const char *help;
+};
+
+#define FIELD(name) offsetof(struct options, name)
+
+static const struct flag FLAGS[] = {
+	{ "interface", FLAG_TEXT, FIELD(interface), 1, INTERFACE_NAME_SIZE - 1, "NAME",
+	  "where to capture; \"any\" for all interfaces" },
+	{ "snaplen", FLAG_NUMBER, FIELD(snaplen), 0, SNAPLEN_MAX, "N",
+	  "bytes kept of each packet, 0 for 262144 (default 65535)" },
+	{ "filter", FLAG_TEXT, FIELD(filter), 0, FILTER_TEXT_SIZE - 1, "EXPR",
+	  "what to capture, pcap-filter(7); or as the last words" },
+	{ "v", FLAG_ON, FIELD(verbose), 0, 0, NULL, "debug messages" },
+	{ "count", FLAG_NUMBER, FIELD(count), 1, UINT64_MAX, "N", "stop after N packets" },
+	{ "duration", FLAG_DURATION, FIELD(duration), 1, INT64_MAX, "D",
+	  "stop after D: 30s, 5m, 1h30m" },
+	{ "max-size", FLAG_SIZE, FIELD(max_size), MAX_SIZE_LEAST, UINT64_MAX, "S",
+	  "stop before the output exceeds S bytes: 500k, 100M, 2G" },
+	{ "direction", FLAG_CHOICE, FIELD(direction), 0, 0, "inout|in|out",
+	  "as seen from the interface (default inout)" },
+	{ "format", FLAG_CHOICE, FIELD(format), 0, 0, "pcap|pcapng", "file format (default pcap)" },
+	{ "nano", FLAG_ON, FIELD(nano), 0, 0, NULL, "timestamps in nanoseconds" },
+	{ "sll1", FLAG_ON, FIELD(cooked_v1), 0, 0, NULL,
+	  "on \"any\", the older LINUX_SLL header instead of LINUX_SLL2" },
+	{ "buffer-size", FLAG_SIZE, FIELD(buffer_size), RING_BYTES_LEAST, RING_BYTES_MOST, "S",
+	  "kernel ring, 256k..64M (default 32M)" },
+	{ "no-promisc", FLAG_OFF, FIELD(promiscuous), 0, 0, NULL, "not in promiscuous mode" },
+	{ "no-ssh-guard", FLAG_OFF, FIELD(ssh_guard), 0, 0, NULL,
+	  "do not leave out the ssh session" },
+	{ "list-interfaces", FLAG_ON, FIELD(list_interfaces), 0, 0, NULL,
+	  "list the interfaces and end" },
+	{ "version", FLAG_ON, FIELD(version), 0, 0, NULL, "print the version and end" },
+	{ "help", FLAG_ON, FIELD(help), 0, 0, NULL, "print this and end" },
+};
+
+#define FLAG_COUNT (sizeof FLAGS / sizeof *FLAGS)
+
+void flags_print_help(void)
+{
+	char left[64];
+
+	puts("usage: cf-pcap -interface NAME [options] [FILTER...]\n\n"
+	     "Captures packets of this container and writes pcap to stdout. The ssh session that\n"
+	     "carries the capture is left out of it.\n");
+	for (size_t i = 0; i < FLAG_COUNT; i++) {
+		snprintf(left, sizeof left, "-%s %s", FLAGS[i].name,
+			 FLAGS[i].value != NULL ? FLAGS[i].value : "");
+		printf("  %-24s %s\n", left, FLAGS[i].help);
+	}
+	puts("\nOne or two dashes, -flag value or -flag=value. Sizes take k, M, G (powers of 1024).\n"
+	     "Exit status: 0 the capture ended as asked, 1 it could not start or failed, 2 bad\n"
+	     "command line.");
+}
+
+static const struct flag *find_flag(const char *name, size_t length)
+{
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (strlen(FLAGS[i].name) == length && memcmp(FLAGS[i].name, name, length) == 0)
+			return &FLAGS[i];
+	return length == 1 && *name == 'h' ? &FLAGS[FLAG_COUNT - 1] : NULL;
+}
+
+static int reject(const char *message, const char *flag, const char *value)
+{
+	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("flag", flag), LOG_TEXT("value", value)));
+	return -1;
+}
+
+/* "expected ..." for a flag whose value was not understood or is out of range. */
+static int reject_value(const struct flag *flag, const char *value)
+{
+	char name[32], message[160];
+
+	snprintf(name, sizeof name, "-%s", flag->name);
+	switch (flag->kind) {
+	case FLAG_TEXT:
+		snprintf(message, sizeof message, "expected %llu to %llu characters",
+			 (unsigned long long)flag->least, (unsigned long long)flag->most);
+		break;
+	case FLAG_NUMBER:
+		snprintf(message, sizeof message, "expected a number from %llu to %llu",
+			 (unsigned long long)flag->least, (unsigned long long)flag->most);
+		break;
+	case FLAG_SIZE:
+		snprintf(message, sizeof message,
+			 "expected a size from %lluk up to %lluk, such as 500k, 2M or 1G",
+			 (unsigned long long)flag->least >> 10, (unsigned long long)flag->most >> 10);
+		break;
+	case FLAG_DURATION:
+		snprintf(message, sizeof message, "expected a duration above 0, such as 30s, 5m or 1h30m");
+		break;
+	case FLAG_CHOICE:
+		snprintf(message, sizeof message, "expected one of %s", flag->value);
+		break;
+	default:
+		snprintf(message, sizeof message, "expected true or false, or no value");
+	}
+	return reject(message, name, value);
+}
+
+/* strconv.ParseBool's words. Returns 0, or -1. */
+static int parse_boolean(const char *text, bool *value)
+{
+	static const char *const WORDS[] = { "1", "t", "T", "TRUE",  "true",  "True",
+					     "0", "f", "F", "FALSE", "false", "False" };
+
+	for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+		if (strcmp(text, WORDS[i]) == 0) {
+			*value = i < sizeof WORDS / sizeof *WORDS / 2;
+			return 0;
+		}
+	return -1;
+}
+
+/* The position of value in "a|b|c". Returns 0, or -1. */
+static int parse_choice(const char *choices, const char *value, unsigned int *position)
+{
+	size_t length = strlen(value);
+
+	for (*position = 0; *choices != '\0'; (*position)++) {
+		size_t span = strcspn(choices, "|");
+		if (span == length && memcmp(choices, value, length) == 0)
+			return 0;
+		choices += span + (choices[span] == '|');
+	}
+	return -1;
+}
+
+static int parse_quantity(enum flag_kind kind, const char *text, uint64_t *value)
+{
+	switch (kind) {
+	case FLAG_SIZE:
+		return quantity_parse_size(text, value);
+	case FLAG_DURATION:
+		return quantity_parse_duration(text, value);
+	default:
+		return quantity_parse_number(text, value);
+	}
+}
+
+static int store_quantity(const struct flag *flag, const char *text, uint64_t *field)
+{
+	uint64_t value;
+
+	if (parse_quantity(flag->kind, text, &value) != 0 || value < flag->least ||
+	    value > flag->most)
+		return reject_value(flag, text);
+	*field = value;
+	return 0;
+}
+
+static int store_boolean(const struct flag *flag, const char *text, bool *field)
+{
+	bool value;
+
+	if (parse_boolean(text, &value) != 0)
+		return reject_value(flag, text);
+	*field = value == (flag->kind == FLAG_ON);
+	return 0;
+}
+
+static int store_text(const struct flag *flag, struct options *options, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length < flag->least || length > flag->most)
+		return reject_value(flag, length > 64 ? "(too long)" : text);
+	if (flag->offset == FIELD(interface))
+		options->interface = text;
+	else
+		memcpy(options->filter, text, length + 1);
+	return 0;
+}
+
+static int store(const struct flag *flag, struct options *options, const char *text)
+{
+	void *field = (char *)options + flag->offset;
+
+	switch (flag->kind) {
+	case FLAG_TEXT:
+		return store_text(flag, options, text);
+	case FLAG_ON:
+	case FLAG_OFF:
+		return store_boolean(flag, text, field);
+	case FLAG_CHOICE:
+		return parse_choice(flag->value, text, field) != 0 ? reject_value(flag, text) : 0;
+	default:
+		return store_quantity(flag, text, field);
+	}
+}
+
+static bool takes_no_value(const struct flag *flag)
+{
+	return flag->kind == FLAG_ON || flag->kind == FLAG_OFF;
+}
+
+/* One flag at argv[*next], which moves past it and its value. */
+static int parse_flag(struct options *options, char *const *argv, int *next)
+{
+	const char *argument = argv[(*next)++];
+	const char *name = argument + (argument[1] == '-' ? 2 : 1);
+	size_t length = strcspn(name, "=");
+	const char *value = name[length] == '=' ? name + length + 1 : NULL;
+	const struct flag *flag = find_flag(name, length);
+
+	if (flag == NULL)
+		return reject("unknown flag, see -help", argument, value != NULL ? value : "");
+	if (value == NULL && takes_no_value(flag))
+		value = "true";
+	if (value == NULL && argv[*next] != NULL)
+		value = argv[(*next)++];
+	if (value == NULL)
+		return reject("flag needs a value", argument, "");
+	return store(flag, options, value);
+}
+
+/* The words after the flags, joined by spaces as tcpdump does it. */
+static int join_filter_words(struct options *options, char *const *words)
+{
+	size_t used = 0;
+
+	if (options->filter[0] != '\0')
+		return reject("filter given twice, by -filter and as words", "-filter", words[0]);
+	for (; *words != NULL; words++) {
+		size_t length = strlen(*words);
+		if (length + 2 > sizeof options->filter - used)
+			return reject("filter is too long", "-filter", "(too long)");
+		if (used > 0)
+			options->filter[used++] = ' ';
+		memcpy(options->filter + used, *words, length + 1);
+		used += length;
+	}
+	return 0;
+}
+
+int flags_parse(struct options *options, int argc, char *const *argv)
+{
+	int next = argc > 0 ? 1 : 0;
+
+	memset(options, 0, sizeof *options);
+	options->snaplen = SNAPLEN_DEFAULT;
+	options->buffer_size = RING_BYTES_DEFAULT;
+	options->promiscuous = true;
+	options->ssh_guard = true;
+	while (next < argc && argv[next][0] == '-' && argv[next][1] != '\0') {
+		if (strcmp(argv[next], "--") == 0) {
+			next++;
+			break;
+		}
+		if (parse_flag(options, argv, &next) != 0)
+			return -1;
+	}
+	if (options->snaplen == 0)
+		options->snaplen = SNAPLEN_MAX;
+	return next < argc ? join_filter_words(options, argv + next) : 0;
+}

@@ -1,0 +1,42 @@
+/* The command line. */
+#ifndef CFPCAP_FLAGS_H
+#define CFPCAP_FLAGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "protocol.h"
+
+enum direction { DIRECTION_INOUT, DIRECTION_IN, DIRECTION_OUT };
+enum file_format { FORMAT_PCAP, FORMAT_PCAPNG };
+
+struct options {
+	const char *interface; /* NULL until given */
+	char filter[FILTER_TEXT_SIZE];
+	uint64_t snaplen;     /* bytes, 1..SNAPLEN_MAX */
+	uint64_t count;       /* packets; 0: no limit */
+	uint64_t duration;    /* nanoseconds; 0: no limit */
+	uint64_t max_size;    /* bytes; 0: no limit */
+	uint64_t buffer_size; /* bytes of kernel ring */
+	enum direction direction;
+	enum file_format format;
+	bool verbose;
+	bool nano;
+	bool cooked_v1;
+	bool promiscuous;
+	bool ssh_guard;
+	bool list_interfaces;
+	bool version;
+	bool help;
+};
+
+/*
+ * Parses the command line into *options, which it fills with the defaults first. Returns 0, or
+ * -1 after one ERROR line that names the flag and what was expected.
+ */
+int flags_parse(struct options *options, int argc, char *const *argv);
+
+/* Writes the usage text to stdout. */
+void flags_print_help(void);
+
+#endif

@@ -1,0 +1,180 @@
+/* The guard: the filter expression that leaves out the ssh session the capture travels through. */
+#include "guard.h"
+
+#include <arpa/inet.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "quantity.h"
+
+#define SSH_PORT 2222               /* where diego-sshd listens in every container */
+#define INSTANCE_PORTS_MAX 65536    /* bytes of JSON; the platform's is below 1000 */
+#define PROXY_PORT_MAX 8
+#define SSH_ADDRESS_SIZE 64
+
+struct guard {
+	char *text;
+	size_t size, length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct guard *guard, const char *format, ...)
+{
+	const char *joint = guard->length > 0 ? " and " : "";
+	size_t room = guard->size - guard->length, need;
+	char term[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(term, sizeof term, format, arguments);
+	va_end(arguments);
+	need = strlen(joint) + strlen(term);
+	if (need >= room) /* a term is whole or not there */
+		return;
+	snprintf(guard->text + guard->length, room, "%s%s", joint, term);
+	guard->length += need;
+}
+
+static void warn_ports(const char *why)
+{
+	log_record(LOG_WARN, "CF_INSTANCE_PORTS is not what the platform sets, parts of it are ignored",
+		   LOG_FIELDS(LOG_TEXT("reason", why)));
+}
+
+/* A port under a key; 0 if the key is missing or is no port. */
+static unsigned int port_of(const json_t *entry, const char *key)
+{
+	const json_t *value = json_object_get(entry, key);
+
+	if (value == NULL)
+		return 0;
+	if (!json_is_integer(value) || json_integer_value(value) < 1 ||
+	    json_integer_value(value) > 65535) {
+		warn_ports("a port is not a number from 1 to 65535");
+		return 0;
+	}
+	return (unsigned int)json_integer_value(value);
+}
+
+static bool contains(const unsigned int *ports, size_t count, unsigned int port)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
+static size_t collect_proxy_ports(const json_t *list, unsigned int ports[PROXY_PORT_MAX])
+{
+	size_t count = 0, index;
+	json_t *entry;
+
+	json_array_foreach(list, index, entry) {
+		unsigned int proxy;
+		if (!json_is_object(entry)) {
+			warn_ports("an entry is not an object");
+			continue;
+		}
+		if (port_of(entry, "internal") != SSH_PORT)
+			continue;
+		proxy = port_of(entry, "internal_tls_proxy");
+		if (proxy != 0 && count < PROXY_PORT_MAX && !contains(ports, count, proxy))
+			ports[count++] = proxy;
+	}
+	return count;
+}
+
+static void cleanup_json(json_t **value)
+{
+	json_decref(*value);
+}
+
+/* The ports that the TLS proxy in the container forwards to ssh. */
+static size_t parse_instance_ports(const char *text, unsigned int ports[PROXY_PORT_MAX])
+{
+	size_t length = strnlen(text, INSTANCE_PORTS_MAX + 1);
+	CLEANUP(cleanup_json) json_t *list = NULL;
+	json_error_t error;
+
+	if (length > INSTANCE_PORTS_MAX) {
+		warn_ports("it is too long");
+		return 0;
+	}
+	list = json_loadb(text, length, 0, &error);
+	if (list == NULL) {
+		warn_ports(error.text);
+		return 0;
+	}
+	if (!json_is_array(list)) {
+		warn_ports("it is not a list");
+		return 0;
+	}
+	return collect_proxy_ports(list, ports);
+}
+
+struct endpoint {
+	char address[SSH_ADDRESS_SIZE]; /* checked: an IPv4 or IPv6 address, no name */
+	uint64_t port;
+};
+
+/* Two fields of SSH_CONNECTION. The address is printed anew, so that only an address comes out. */
+static int parse_endpoint(struct endpoint *endpoint, char **fields)
+{
+	char *address = strsep(fields, " "), *port = strsep(fields, " ");
+	unsigned char binary[sizeof(struct in6_addr)];
+	int family;
+
+	if (address == NULL || port == NULL)
+		return -1;
+	address[strcspn(address, "%")] = '\0'; /* a link-local zone is not on the wire */
+	family = strchr(address, ':') != NULL ? AF_INET6 : AF_INET;
+	if (inet_pton(family, address, binary) != 1 ||
+	    inet_ntop(family, binary, endpoint->address, sizeof endpoint->address) == NULL)
+		return -1;
+	return quantity_parse_number(port, &endpoint->port) == 0 && endpoint->port >= 1 &&
+			       endpoint->port <= 65535 ? 0 : -1;
+}
+
+/* "client-address client-port server-address server-port", ssh(1). */
+static void add_ssh_connection(struct guard *guard, const char *connection)
+{
+	char copy[256], *fields = copy;
+	struct endpoint client, server;
+
+	if (snprintf(copy, sizeof copy, "%s", connection) >= (int)sizeof copy ||
+	    parse_endpoint(&client, &fields) != 0 || parse_endpoint(&server, &fields) != 0 ||
+	    fields != NULL) {
+		log_record(LOG_WARN, "SSH_CONNECTION is not what sshd sets, it is ignored", LOG_NO_FIELDS);
+		return;
+	}
+	add(guard,
+	    "not ((src host %s and tcp src port %u and dst host %s and tcp dst port %u)"
+	    " or (src host %s and tcp src port %u and dst host %s and tcp dst port %u))",
+	    client.address, (unsigned)client.port, server.address, (unsigned)server.port,
+	    server.address, (unsigned)server.port, client.address, (unsigned)client.port);
+}
+
+enum guard_result guard_make(char *text, size_t size, const char *interface,
+			     const char *instance_ports, const char *ssh_connection)
+{
+	struct guard guard = { text, size, 0 };
+	bool loopback = strcmp(interface, "lo") == 0, any = strcmp(interface, "any") == 0;
+	unsigned int proxy[PROXY_PORT_MAX];
+	size_t proxy_count = 0;
+
+	text[0] = '\0';
+	/* diego-sshd is reached over lo from the TLS proxy, elsewhere only in a container. */
+	if (loopback || any || instance_ports != NULL)
+		add(&guard, "not tcp port %u", SSH_PORT);
+	if (instance_ports != NULL && !loopback)
+		proxy_count = parse_instance_ports(instance_ports, proxy);
+	for (size_t i = 0; i < proxy_count; i++)
+		add(&guard, "not tcp port %u", proxy[i]);
+	if (ssh_connection != NULL)
+		add_ssh_connection(&guard, ssh_connection);
+	return guard.length > 0 ? GUARD_MADE : GUARD_NONE;
+}

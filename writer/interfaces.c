@@ -1,0 +1,161 @@
+/* The interfaces of this network namespace. */
+#include "interfaces.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "cleanup.h"
+#include "log.h"
+
+#define NAMES_SIZE 1024
+
+static void cleanup_ifaddrs(struct ifaddrs **list)
+{
+	if (*list != NULL)
+		freeifaddrs(*list);
+}
+
+static bool is_link(const struct ifaddrs *entry)
+{
+	return entry->ifa_addr != NULL && entry->ifa_addr->sa_family == AF_PACKET;
+}
+
+/* What a capture there is written as. */
+static const char *link_type_name(const struct ifaddrs *entry)
+{
+	const struct sockaddr_ll *link = (const struct sockaddr_ll *)(const void *)entry->ifa_addr;
+
+	switch (link->sll_hatype) {
+	case ARPHRD_ETHER:
+	case ARPHRD_LOOPBACK:
+		return "EN10MB (Ethernet)";
+	case ARPHRD_NONE:
+	case ARPHRD_RAWIP:
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+		return "RAW (Raw IP)";
+	default:
+		return "LINUX_SLL (Linux cooked)";
+	}
+}
+
+static unsigned int prefix_length(const struct sockaddr *mask)
+{
+	const uint8_t *bytes = mask->sa_family == AF_INET ?
+				       (const uint8_t *)&((const struct sockaddr_in *)(const void *)mask)->sin_addr :
+				       (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)mask)->sin6_addr;
+	unsigned int length = 0;
+
+	for (int i = 0; i < (mask->sa_family == AF_INET ? 4 : 16); i++)
+		length += (unsigned int)__builtin_popcount(bytes[i]);
+	return length;
+}
+
+static void print_addresses(const struct ifaddrs *list, const char *name)
+{
+	char address[INET6_ADDRSTRLEN + IFNAMSIZ + 1];
+
+	for (; list != NULL; list = list->ifa_next) {
+		int family = list->ifa_addr != NULL ? list->ifa_addr->sa_family : AF_UNSPEC;
+		socklen_t length = family == AF_INET ? sizeof(struct sockaddr_in) :
+						       sizeof(struct sockaddr_in6);
+		if ((family != AF_INET && family != AF_INET6) || strcmp(list->ifa_name, name) != 0 ||
+		    getnameinfo(list->ifa_addr, length, address, sizeof address, NULL, 0, NI_NUMERICHOST))
+			continue;
+		address[strcspn(address, "%")] = '\0';
+		printf(" %s", address);
+		if (list->ifa_netmask != NULL)
+			printf("/%u", prefix_length(list->ifa_netmask));
+	}
+}
+
+int interfaces_list(void)
+{
+	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
+
+	if (getifaddrs(&list) != 0) {
+		log_record(LOG_ERROR, "cannot list the interfaces", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+		return -1;
+	}
+	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next) {
+		if (!is_link(entry))
+			continue;
+		printf("%-15s %-4s  %-25s", entry->ifa_name,
+		       (entry->ifa_flags & IFF_UP) != 0 ? "up" : "down", link_type_name(entry));
+		print_addresses(list, entry->ifa_name);
+		putchar('\n');
+	}
+	printf("%-15s %-4s  %-25s\n", "any", "-", "LINUX_SLL2 (Linux cooked)");
+	return fflush(stdout) == 0 ? 0 : -1;
+}
+
+void interfaces_report_unknown(const char *name)
+{
+	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
+	char names[NAMES_SIZE];
+	size_t used = 0;
+
+	if (getifaddrs(&list) != 0)
+		list = NULL;
+	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next)
+		if (is_link(entry) && used + IFNAMSIZ + 1 < sizeof names)
+			used += (size_t)snprintf(names + used, sizeof names - used, "%s ", entry->ifa_name);
+	snprintf(names + used, sizeof names - used, "any");
+	if (name == NULL)
+		log_record(LOG_ERROR, "-interface is required",
+			   LOG_FIELDS(LOG_TEXT("flag", "-interface"), LOG_TEXT("expected", names)));
+	else
+		log_record(LOG_ERROR, "no such interface",
+			   LOG_FIELDS(LOG_TEXT("interface", name), LOG_TEXT("available", names)));
+}
+
+bool interfaces_is_loopback(const char *name)
+{
+	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
+
+	if (getifaddrs(&list) != 0)
+		return false;
+	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next)
+		if (is_link(entry) && strcmp(entry->ifa_name, name) == 0)
+			return (entry->ifa_flags & IFF_LOOPBACK) != 0;
+	return false;
+}
+
+uint32_t interfaces_netmask(const char *name)
+{
+	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
+	struct sockaddr_in mask;
+
+	if (getifaddrs(&list) != 0)
+		return PCAP_NETMASK_UNKNOWN;
+	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next)
+		if (entry->ifa_netmask != NULL && entry->ifa_netmask->sa_family == AF_INET &&
+		    strcmp(entry->ifa_name, name) == 0) {
+			memcpy(&mask, entry->ifa_netmask, sizeof mask);
+			return mask.sin_addr.s_addr;
+		}
+	return PCAP_NETMASK_UNKNOWN;
+}
+
+int interfaces_loopback_index(void)
+{
+	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
+
+	if (getifaddrs(&list) != 0)
+		return 0;
+	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next)
+		if (is_link(entry) && (entry->ifa_flags & IFF_LOOPBACK) != 0)
+			return (int)if_nametoindex(entry->ifa_name);
+	return 0;
+}

@@ -1,0 +1,42 @@
+/* Messages on stderr in the text form of Go's log/slog. */
+#ifndef CFPCAP_LOG_H
+#define CFPCAP_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+/* key=text, or key=number when text is NULL. A list ends with a NULL key. */
+struct log_field {
+	const char *key;
+	const char *text;
+	uint64_t number;
+};
+
+#define LOG_TEXT(key, text) { (key), (text), 0 }
+#define LOG_NUMBER(key, number) { (key), NULL, (number) }
+#define LOG_FIELDS(...) (const struct log_field[]){ __VA_ARGS__, { NULL, NULL, 0 } }
+#define LOG_NO_FIELDS NULL
+
+/* DEBUG messages are written from now on. Reads the time zone, so call it before the sandbox. */
+void log_start(bool debug);
+
+/* Writes one line: time, level, msg and the fields. Never fails; what does not fit is cut. */
+void log_record(enum log_level level, const char *message, const struct log_field *fields);
+
+/*
+ * Replaces the progress line, which is redrawn in place on a terminal and erased before the
+ * next message; "" erases it.
+ */
+void log_progress(const char *line);
+
+/*
+ * Formats value as slog's TextHandler does: as it is, or quoted with Go's escapes if it is
+ * empty or holds a space, '=', '"' or anything not printable. Always NUL-terminated. Returns
+ * the length.
+ */
+size_t log_quote(char *out, size_t size, const char *value);
+
+#endif

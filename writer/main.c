@@ -1,0 +1,146 @@
+/* cf-pcap-writer: everything of cf-pcap that needs no privilege. Started by the helper only. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "flags.h"
+#include "interfaces.h"
+#include "log.h"
+#include "output.h"
+#include "sandbox_rules.h"
+#include "session.h"
+#include "stop.h"
+#include "version.h"
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+
+static int fail(const char *message, const char *reason)
+{
+	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("reason", reason)));
+	return EXIT_FAILED;
+}
+
+static int refuse_terminal(void)
+{
+	log_record(LOG_ERROR, "refusing to write binary pcap to a terminal",
+		   LOG_FIELDS(LOG_TEXT("hint", "redirect stdout to a file, or pipe it into tcpdump -r -; "
+					       "over ssh, run it without -t, a terminal there corrupts pcap")));
+	return EXIT_FAILED;
+}
+
+static void report_flags(const struct options *options)
+{
+	log_record(LOG_DEBUG, "parsed flags",
+		   LOG_FIELDS(LOG_TEXT("interface", options->interface),
+			      LOG_NUMBER("snaplen", options->snaplen), LOG_TEXT("filter", options->filter)));
+}
+
+/* What can be answered without a capture. Returns the exit status, or -1 to go on. */
+static int answer_at_once(const struct options *options)
+{
+	if (options->help) {
+		flags_print_help();
+		return fflush(stdout) == 0 ? 0 : EXIT_FAILED;
+	}
+	if (options->version) {
+		puts("cf-pcap " CFPCAP_VERSION);
+		return fflush(stdout) == 0 ? 0 : EXIT_FAILED;
+	}
+	if (options->list_interfaces)
+		return interfaces_list() == 0 ? 0 : EXIT_FAILED;
+	if (options->interface == NULL) {
+		interfaces_report_unknown(NULL);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+/* Sets what the file says about where it was made. */
+static void describe_system(struct format *format)
+{
+	static struct utsname system;
+	static char text[sizeof system.sysname + sizeof system.release + 1];
+
+	if (uname(&system) == 0)
+		snprintf(text, sizeof text, "%s %s", system.sysname, system.release);
+	format->system = text;
+}
+
+/* From here on there is a packet fd in this process, and a sandbox around it. */
+static int capture_inside_sandbox(struct capture *capture)
+{
+	if (enter_writer_sandbox() != 0)
+		return fail("cannot close the sandbox", strerror(errno));
+	capture->packet_fd = session_receive_packet_fd();
+	if (capture->packet_fd < 0)
+		return EXIT_FAILED;
+	return capture_run(capture);
+}
+
+static int capture_packets(const struct options *options)
+{
+	static struct session session;
+	static char filter[GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + 16];
+	struct capture capture = { .options = options,
+				   .loopback_index = interfaces_loopback_index(),
+				   .show_progress = isatty(STDERR_FILENO) == 1 };
+
+	if (stop_watch(options->duration) != 0)
+		return fail("cannot watch for signals", strerror(errno));
+	if (session_take_place() != 0)
+		return EXIT_FAILED;
+	if (session_open(&session, options) != 0)
+		return stop_requested() ? fail("stopped before the capture began", "received signal") :
+					  EXIT_FAILED;
+	capture.format = (struct format){ .kind = options->format,
+					  .nano = options->nano,
+					  .snaplen = (uint32_t)options->snaplen,
+					  .link_type = frame_link_type(session.reply.link_type),
+					  .interface = options->interface,
+					  .filter = filter };
+	if (capture.format.link_type == 0)
+		return fail("cannot capture here", "link type is not supported");
+	session_filter(&session, options, filter, sizeof filter);
+	describe_system(&capture.format);
+	return capture_inside_sandbox(&capture);
+}
+
+static int run(int argc, char **argv)
+{
+	static struct options options;
+	const char *unusable;
+	int status;
+
+	if (flags_parse(&options, argc, argv) != 0)
+		return EXIT_USAGE;
+	log_start(options.verbose);
+	status = answer_at_once(&options);
+	if (status >= 0)
+		return status;
+	report_flags(&options);
+	if (!session_is_genuine())
+		return fail("cf-pcap-writer cannot be used by itself", "it was not started by cf-pcap");
+	unusable = output_prepare();
+	if (unusable != NULL)
+		return fail("cannot write to stdout", unusable);
+	if (output_is_terminal())
+		return refuse_terminal();
+	return capture_packets(&options);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	/* As ps shows it; exec from a memfd would show that. */
+	prctl(PR_SET_NAME, "cf-pcap");
+	log_start(false);
+	status = run(argc, argv);
+	session_end();
+	return status;
+}

@@ -1,0 +1,51 @@
+/* stdout: whole records, gathered and written together, and no torn one at the end. */
+#ifndef CFPCAP_OUTPUT_H
+#define CFPCAP_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum output_result {
+	OUTPUT_OK,
+	OUTPUT_READER_GONE, /* EPIPE */
+	OUTPUT_ABANDONED,   /* a stop was requested and the reader takes nothing more */
+	OUTPUT_FAILED,      /* errno says why */
+};
+
+/*
+ * Makes stdout ready: the pipe is enlarged where the kernel lets us. Returns NULL, or in words why
+ * it cannot be written to.
+ */
+const char *output_prepare(void);
+
+/* True when stdout is a terminal. */
+bool output_is_terminal(void);
+
+/*
+ * Adds bytes to the record that is being built: copied, or referenced (they must stay as they
+ * are until the flush). There is always room for a record begun when output_has_room() was true.
+ */
+void output_copy(const void *bytes, size_t length);
+void output_reference(const void *bytes, size_t length);
+
+/* Ends the record that is being built. */
+void output_end_record(void);
+
+/* Room for one more record of up to `length` bytes, of which those copied fit. */
+bool output_has_room(size_t length);
+
+/* Bytes gathered and not yet written. */
+size_t output_pending(void);
+
+/*
+ * Writes what was gathered. On anything but OUTPUT_OK the rest is forgotten, and what has been
+ * written ends with a whole record, unless output_torn().
+ */
+enum output_result output_flush(void);
+
+/* Bytes written so far, and whether the last record among them had to be left incomplete. */
+uint64_t output_written(void);
+bool output_torn(void);
+
+#endif

@@ -1,0 +1,190 @@
+/* The resolver: a child of the writer that looks up the names in a filter for the helper. */
+#include "resolver.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/ether.h>
+#include <netinet/in.h>
+#include <nss.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "log.h"
+#include "protocol.h"
+
+#define REMEMBERED 16 /* the helper compiles a filter twice: the second time is free and the same */
+
+/*
+ * The container's nsswitch.conf belongs to the user and names libraries to load. libc's own
+ * "files" and "dns" are built in; this also keeps nscd out.
+ */
+static void use_builtin_sources(void)
+{
+	__nss_configure_lookup("hosts", "files dns");
+	__nss_configure_lookup("networks", "files");
+	__nss_configure_lookup("protocols", "files");
+	__nss_configure_lookup("services", "files");
+	__nss_configure_lookup("ethers", "files");
+}
+
+static void add_entry(struct lookup_answer *answer, const struct addrinfo *found)
+{
+	struct lookup_entry *entry = &answer->entry[answer->count++];
+	struct sockaddr_in ipv4;
+	struct sockaddr_in6 ipv6;
+
+	entry->family = found->ai_family;
+	entry->socket_type = found->ai_socktype;
+	entry->protocol = found->ai_protocol;
+	if (found->ai_family == AF_INET) {
+		memcpy(&ipv4, found->ai_addr, sizeof ipv4);
+		memcpy(entry->address, &ipv4.sin_addr, sizeof ipv4.sin_addr);
+		entry->port = ipv4.sin_port;
+	} else {
+		memcpy(&ipv6, found->ai_addr, sizeof ipv6);
+		memcpy(entry->address, &ipv6.sin6_addr, sizeof ipv6.sin6_addr);
+		entry->port = ipv6.sin6_port;
+	}
+}
+
+static void look_up_addrinfo(const struct lookup_request *request, struct lookup_answer *answer)
+{
+	const struct addrinfo hints = { .ai_family = request->family,
+					.ai_socktype = request->socket_type,
+					.ai_protocol = request->protocol };
+	bool address = request->kind == LOOKUP_ADDRESS;
+	struct addrinfo *found;
+
+	answer->error = getaddrinfo(address ? request->name : NULL, address ? NULL : request->name,
+				    &hints, &found);
+	if (answer->error != 0)
+		return;
+	for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
+		if (one->ai_family != AF_INET && one->ai_family != AF_INET6)
+			continue;
+		if (answer->count == LOOKUP_ADDRESS_MAX) {
+			/* A filter with some of them would silently miss packets. */
+			log_record(LOG_ERROR, "a name in the filter has too many addresses",
+				   LOG_FIELDS(LOG_TEXT("name", request->name),
+					      LOG_NUMBER("limit", LOOKUP_ADDRESS_MAX)));
+			answer->error = EAI_FAIL;
+			answer->count = 0;
+			break;
+		}
+		add_entry(answer, one);
+	}
+	freeaddrinfo(found);
+}
+
+static void look_up_network(const char *name, struct lookup_answer *answer)
+{
+	const struct netent *found = getnetbyname(name);
+
+	if (found != NULL) {
+		answer->number = found->n_net;
+		answer->error = 0;
+	}
+}
+
+static void look_up_protocol(const char *name, struct lookup_answer *answer)
+{
+	const struct protoent *found = getprotobyname(name);
+
+	if (found != NULL) {
+		answer->number = (uint32_t)found->p_proto;
+		answer->error = 0;
+	}
+}
+
+static void look_up_ethernet(const char *name, struct lookup_answer *answer)
+{
+	struct ether_addr found;
+
+	if (ether_hostton(name, &found) == 0) {
+		answer->entry[0].family = AF_INET; /* any valid one: only the address counts */
+		memcpy(answer->entry[0].address, &found, sizeof found);
+		answer->count = 1;
+		answer->error = 0;
+	}
+}
+
+static void look_up(const struct lookup_request *request, struct lookup_answer *answer)
+{
+	memset(answer, 0, sizeof *answer);
+	answer->header = (struct message_header){ PROTOCOL_VERSION, MESSAGE_LOOKUP_ANSWER };
+	answer->error = -1;
+	switch (request->kind) {
+	case LOOKUP_ADDRESS:
+	case LOOKUP_SERVICE:
+		look_up_addrinfo(request, answer);
+		break;
+	case LOOKUP_NETWORK:
+		look_up_network(request->name, answer);
+		break;
+	case LOOKUP_PROTOCOL:
+		look_up_protocol(request->name, answer);
+		break;
+	default:
+		look_up_ethernet(request->name, answer);
+	}
+}
+
+static const struct lookup_answer *remembered_look_up(const struct lookup_request *request)
+{
+	static struct lookup_request requests[REMEMBERED];
+	static struct lookup_answer answers[REMEMBERED];
+	static size_t count;
+	size_t slot = count % REMEMBERED;
+
+	for (size_t i = 0; i < count && i < REMEMBERED; i++)
+		if (memcmp(&requests[i], request, sizeof *request) == 0)
+			return &answers[i];
+	requests[slot] = *request;
+	look_up(request, &answers[slot]);
+	count++;
+	return &answers[slot];
+}
+
+static _Noreturn void serve_lookups(int channel)
+{
+	struct lookup_request request;
+	const struct lookup_answer *answer;
+
+	for (;;) {
+		ssize_t received = channel_receive(channel, &request, sizeof request);
+		if (received <= 0 || !lookup_request_valid(&request, (size_t)received))
+			_exit(0);
+		answer = remembered_look_up(&request);
+		if (channel_send(channel, answer, sizeof *answer) != 0)
+			_exit(0);
+	}
+}
+
+pid_t resolver_start(int lookup_channel)
+{
+	pid_t resolver = fork();
+
+	if (resolver != 0) {
+		close(lookup_channel);
+		return resolver;
+	}
+	/* The order matters: no outside input is read while the capture channel is open. */
+	close(WRITER_CAPTURE_CHANNEL_FD);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGINT, SIG_IGN); /* a terminal's ^C is the writer's to handle */
+	use_builtin_sources();
+	serve_lookups(lookup_channel);
+}
+
+void resolver_stop(pid_t resolver)
+{
+	kill(resolver, SIGKILL);
+	while (waitpid(resolver, NULL, 0) < 0 && errno == EINTR)
+		continue;
+}

@@ -1,0 +1,17 @@
+/* The resolver: a child of the writer that looks up the names in a filter for the helper. */
+#ifndef CFPCAP_RESOLVER_H
+#define CFPCAP_RESOLVER_H
+
+#include <sys/types.h>
+
+/*
+ * Forks the resolver, which owns the lookup channel from then on. It never holds the capture
+ * channel, so nothing that it reads from the network or a file can lead to a packet fd.
+ * Returns its pid, or -1 with errno.
+ */
+pid_t resolver_start(int lookup_channel);
+
+/* Ends the resolver and reaps it. */
+void resolver_stop(pid_t resolver);
+
+#endif

@@ -1,0 +1,150 @@
+/* The kernel's TPACKET_V3 receive ring, Documentation/networking/packet_mmap.rst. */
+#include "ring.h"
+
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+/* Where the kernel puts a packet's sockaddr_ll: behind its header, aligned. */
+#define ADDRESS_OFFSET \
+	((sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT)
+/* Of packet headers in a block: V3_ALIGNMENT in net/packet/af_packet.c, bytes. */
+#define PACKET_ALIGNMENT 8
+/* Room for the headers in front of a packet in its block: tpacket3_hdr, sockaddr_ll, link layer. */
+#define PACKET_OVERHEAD 512
+/*
+ * Large enough that a full block costs little to hand over, small enough that there are many:
+ * each retire timeout uses up one, however little is in it.
+ */
+#define BLOCK_BYTES (256u << 10)
+#define BLOCK_BYTES_LEAST (64u << 10)
+#define BLOCK_COUNT_WANTED 8
+#define BLOCK_COUNT_LEAST 2
+
+static void choose_blocks(struct ring *ring, size_t bytes, uint32_t snaplen)
+{
+	size_t needed = BLOCK_BYTES_LEAST, size = BLOCK_BYTES;
+
+	while (needed < snaplen + PACKET_OVERHEAD)
+		needed *= 2;
+	while (size > needed && bytes / size < BLOCK_COUNT_WANTED)
+		size /= 2;
+	if (size < needed)
+		size = needed;
+	ring->block_size = size;
+	ring->block_count = (unsigned int)(bytes / size);
+	if (ring->block_count < BLOCK_COUNT_LEAST)
+		ring->block_count = BLOCK_COUNT_LEAST;
+}
+
+static int set_ring(int packet_fd, const struct tpacket_req3 *request)
+{
+	return setsockopt(packet_fd, SOL_PACKET, PACKET_RX_RING, request, sizeof *request);
+}
+
+int ring_create(struct ring *ring, int packet_fd, size_t bytes, uint32_t snaplen)
+{
+	struct tpacket_req3 request = { 0 };
+	struct tpacket_stats_v3 stale;
+	socklen_t length = sizeof stale;
+	void *blocks;
+
+	if (set_ring(packet_fd, &request) != 0)
+		return -1;
+	choose_blocks(ring, bytes, snaplen);
+	request.tp_block_size = (unsigned int)ring->block_size;
+	request.tp_block_nr = ring->block_count;
+	request.tp_frame_size = request.tp_block_size; /* packets of any size: it only has to divide */
+	request.tp_frame_nr = request.tp_block_nr;
+	request.tp_retire_blk_tov = RING_RETIRE_TIMEOUT_MS;
+	if (set_ring(packet_fd, &request) != 0)
+		return -1;
+	blocks = mmap(NULL, ring->block_size * ring->block_count, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      packet_fd, 0);
+	if (blocks == MAP_FAILED)
+		return -1;
+	ring->blocks = blocks;
+	ring->next = 0;
+	/* Reading clears: what libpcap's ring dropped is not ours to report. */
+	return getsockopt(packet_fd, SOL_PACKET, PACKET_STATISTICS, &stale, &length);
+}
+
+static uint8_t *block_at(const struct ring *ring, unsigned int index)
+{
+	return ring->blocks + (size_t)(index % ring->block_count) * ring->block_size;
+}
+
+static uint32_t *block_status(uint8_t *block)
+{
+	return &((struct tpacket_block_desc *)block)->hdr.bh1.block_status;
+}
+
+uint8_t *ring_ready_block(const struct ring *ring, unsigned int ahead)
+{
+	uint8_t *block = block_at(ring, ring->next + ahead);
+
+	if (ahead >= ring->block_count)
+		return NULL;
+	/* Acquire: the packets were written before the kernel set this. */
+	if ((__atomic_load_n(block_status(block), __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0)
+		return NULL;
+	return block;
+}
+
+void ring_release(struct ring *ring, unsigned int count)
+{
+	for (; count > 0; count--) {
+		/* Release: we have read the packets before the kernel may overwrite them. */
+		__atomic_store_n(block_status(block_at(ring, ring->next)), TP_STATUS_KERNEL,
+				 __ATOMIC_RELEASE);
+		ring->next = (ring->next + 1) % ring->block_count;
+	}
+}
+
+int ring_open_block(const struct ring *ring, uint8_t *block, struct ring_cursor *cursor)
+{
+	const struct tpacket_hdr_v1 *header = &((struct tpacket_block_desc *)block)->hdr.bh1;
+
+	*cursor = (struct ring_cursor){ block, ring->block_size, header->num_pkts,
+					header->offset_to_first_pkt };
+	return header->num_pkts > 0 && header->offset_to_first_pkt < sizeof *header ? -1 : 0;
+}
+
+/* Everything a packet's header says about where things are stays inside the block. */
+static bool packet_fits(const struct ring_cursor *cursor, const struct tpacket3_hdr *header)
+{
+	size_t room = cursor->block_size - cursor->offset;
+
+	return header->tp_mac >= ADDRESS_OFFSET + sizeof(struct sockaddr_ll) &&
+	       header->tp_mac <= room && header->tp_snaplen <= room - header->tp_mac;
+}
+
+int ring_next_packet(struct ring_cursor *cursor, struct packet *packet)
+{
+	const struct tpacket3_hdr *header = (const void *)(cursor->block + cursor->offset);
+	const uint8_t *start = (const uint8_t *)header;
+
+	if (cursor->remaining == 0)
+		return 0;
+	if (cursor->offset % PACKET_ALIGNMENT != 0 || cursor->offset > cursor->block_size ||
+	    cursor->block_size - cursor->offset < sizeof *header || !packet_fits(cursor, header))
+		return -1;
+	packet->seconds = header->tp_sec;
+	packet->nanoseconds = header->tp_nsec;
+	packet->captured = header->tp_snaplen;
+	packet->original = header->tp_len;
+	packet->status = header->tp_status;
+	packet->data = start + header->tp_mac;
+	packet->address = (const void *)(start + ADDRESS_OFFSET);
+	packet->vlan = (header->tp_status & TP_STATUS_VLAN_VALID) != 0 || header->hv1.tp_vlan_tci != 0;
+	packet->vlan_tci = (uint16_t)header->hv1.tp_vlan_tci;
+	packet->vlan_tpid = (header->tp_status & TP_STATUS_VLAN_TPID_VALID) != 0 ?
+				    header->hv1.tp_vlan_tpid : ETH_P_8021Q;
+	cursor->remaining--;
+	if (cursor->remaining > 0 && header->tp_next_offset < sizeof *header)
+		return -1; /* would stand still */
+	if (__builtin_add_overflow(cursor->offset, header->tp_next_offset, &cursor->offset))
+		return -1;
+	return 1;
+}

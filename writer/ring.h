@@ -1,0 +1,68 @@
+/* The kernel's TPACKET_V3 receive ring, Documentation/networking/packet_mmap.rst. */
+#ifndef CFPCAP_RING_H
+#define CFPCAP_RING_H
+
+#include <linux/if_packet.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RING_BYTES_LEAST (256u << 10)
+#define RING_BYTES_DEFAULT (32u << 20)
+#define RING_BYTES_MOST (64u << 20)
+/* A block that holds packets is handed over this long after it was opened, full or not. */
+#define RING_RETIRE_TIMEOUT_MS 8
+
+struct ring {
+	uint8_t *blocks; /* block_count blocks of block_size bytes, shared with the kernel */
+	size_t block_size;
+	unsigned int block_count;
+	unsigned int next; /* the block that is ready next */
+};
+
+/* A packet inside a block, valid until that block is released. */
+struct packet {
+	uint32_t seconds, nanoseconds; /* since the epoch */
+	uint32_t captured;             /* bytes at data */
+	uint32_t original;             /* bytes it had on the wire */
+	uint32_t status;               /* TP_STATUS_ bits */
+	uint16_t vlan_tci, vlan_tpid;  /* host byte order, valid if vlan */
+	bool vlan;                     /* the kernel has taken a tag out of the data */
+	const uint8_t *data;
+	const struct sockaddr_ll *address;
+};
+
+/* A position in a block's chain of packets. */
+struct ring_cursor {
+	uint8_t *block;
+	size_t block_size;
+	uint32_t remaining; /* packets */
+	uint32_t offset;    /* bytes from block to the next packet's header */
+};
+
+/*
+ * Removes any ring the packet fd has (its packets are lost, unread) and makes one of about
+ * `bytes` bytes whose blocks hold a packet of snaplen bytes. Nothing is counted as dropped that
+ * happened before. Returns 0, or -1 with errno.
+ */
+int ring_create(struct ring *ring, int packet_fd, size_t bytes, uint32_t snaplen);
+
+/*
+ * The `ahead`th block from the next one, if the kernel has handed it over; else NULL. Its
+ * packets are read with a cursor.
+ */
+uint8_t *ring_ready_block(const struct ring *ring, unsigned int ahead);
+
+/* Gives the next `count` blocks back to the kernel. */
+void ring_release(struct ring *ring, unsigned int count);
+
+/* Starts at a block's first packet. Returns 0, or -1 if the block's header is inconsistent. */
+int ring_open_block(const struct ring *ring, uint8_t *block, struct ring_cursor *cursor);
+
+/*
+ * The next packet. Returns 1, 0 when there is none left, or -1 if it would lie outside its
+ * block: the kernel never does that, so nothing in the ring can be trusted any more.
+ */
+int ring_next_packet(struct ring_cursor *cursor, struct packet *packet);
+
+#endif

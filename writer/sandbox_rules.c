@@ -1,0 +1,48 @@
+/*
+ * What the writer may call once it is to hold a packet fd. No call here sends on a socket, binds,
+ * opens, connects, executes, traces, clones, duplicates a descriptor, or maps code; writing
+ * goes to stdout and stderr and nowhere else.
+ */
+#include "sandbox_rules.h"
+
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "protocol.h"
+#include "sandbox.h"
+
+#define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(0, fd))
+
+static const struct sandbox_rule RULES[] = {
+	/* the output and the messages */
+	ALLOW_ON(writev, STDOUT_FILENO), ALLOW_ON(write, STDERR_FILENO),
+	ALLOW_ON(ftruncate, STDOUT_FILENO), ALLOW_ON(lseek, STDOUT_FILENO),
+	ALLOW_ON(fstat, STDOUT_FILENO),
+	SANDBOX_ALLOW_IF(newfstatat, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO)), /* glibc's fstat() */
+	SANDBOX_ALLOW_IF(fcntl, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
+			 SANDBOX_ARGUMENT_IS(1, F_SETPIPE_SZ)),
+	SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
+			 SANDBOX_ARGUMENT_IS(1, SOL_SOCKET), SANDBOX_ARGUMENT_IS(2, SO_SNDBUF)),
+
+	/* the packet fd: received, given our ring, asked; never used to send or to see more */
+	ALLOW_ON(recvmsg, WRITER_CAPTURE_CHANNEL_FD), ALLOW_ON(shutdown, WRITER_CAPTURE_CHANNEL_FD),
+	SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(1, SOL_PACKET),
+			 SANDBOX_ARGUMENT_IS(2, PACKET_RX_RING)),
+	SANDBOX_ALLOW(getsockopt), SANDBOX_ALLOW(getsockname),
+	SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_LACKS(2, PROT_EXEC)), SANDBOX_ALLOW(munmap),
+	SANDBOX_ALLOW(brk), SANDBOX_ALLOW(close),
+
+	/* waiting, time, signals, the end */
+	SANDBOX_ALLOW(poll), SANDBOX_ALLOW(ppoll), SANDBOX_ALLOW(clock_gettime),
+	SANDBOX_ALLOW(gettimeofday), SANDBOX_ALLOW(setitimer), SANDBOX_ALLOW(rt_sigreturn),
+	SANDBOX_ALLOW(restart_syscall), SANDBOX_ALLOW(wait4), SANDBOX_ALLOW(exit_group),
+};
+
+int enter_writer_sandbox(void)
+{
+	return sandbox_enter(RULES, sizeof RULES / sizeof *RULES, NULL, 0);
+}

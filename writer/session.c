@@ -1,0 +1,254 @@
+/* The writer's side of the protocol: from options to a packet fd. */
+#include "session.h"
+
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "cleanup.h"
+#include "diagnosis.h"
+#include "guard.h"
+#include "interfaces.h"
+#include "log.h"
+#include "privilege.h"
+#include "resolver.h"
+#include "stop.h"
+
+#define PLACES 8 /* captures per network namespace: with RING_BYTES_MOST, 512 MiB */
+
+static bool is_channel(int fd)
+{
+	int type = 0;
+	socklen_t length = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
+}
+
+bool session_is_genuine(void)
+{
+	/* Dumpable now would mean that another process of this uid may be inside already. */
+	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 && privilege_is_dropped() &&
+	       is_channel(WRITER_CAPTURE_CHANNEL_FD) && is_channel(WRITER_LOOKUP_CHANNEL_FD);
+}
+
+/* A name in the abstract namespace is per network namespace and gone with its holder, unix(7). */
+static int bind_place(int place, unsigned int number)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "cf-pcap.%u", number);
+
+	return bind(place, (const struct sockaddr *)&name,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length));
+}
+
+int session_take_place(void)
+{
+	int place = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	for (unsigned int number = 0; place >= 0 && number < PLACES; number++)
+		if (bind_place(place, number) == 0)
+			return 0; /* open until the process ends */
+	if (place >= 0)
+		close(place);
+	log_record(LOG_ERROR, "too many captures in this container, end one first",
+		   LOG_FIELDS(LOG_NUMBER("limit", PLACES)));
+	return -1;
+}
+
+static void make_guard(struct session *session, const struct options *options)
+{
+	session->guard[0] = '\0';
+	if (options->ssh_guard)
+		guard_make(session->guard, sizeof session->guard, options->interface,
+			   getenv("CF_INSTANCE_PORTS"), getenv("SSH_CONNECTION"));
+}
+
+static void fill_request(struct open_request *request, const struct options *options,
+			 const char *guard)
+{
+	memset(request, 0, sizeof *request);
+	request->header = (struct message_header){ PROTOCOL_VERSION, MESSAGE_OPEN };
+	request->snaplen = (uint32_t)options->snaplen;
+	request->netmask = interfaces_netmask(options->interface);
+	if (options->promiscuous)
+		request->flags |= OPEN_PROMISCUOUS;
+	/* On a loopback interface each packet is seen going out and coming in: one is enough. */
+	if (options->direction == DIRECTION_IN || interfaces_is_loopback(options->interface))
+		request->flags |= OPEN_IGNORE_OUTGOING;
+	if (options->cooked_v1)
+		request->flags |= OPEN_COOKED_V1;
+	/* All three were measured when they were made: they fit. */
+	protocol_copy_text(request->interface, sizeof request->interface, options->interface);
+	protocol_copy_text(request->guard, sizeof request->guard, guard);
+	protocol_copy_text(request->filter, sizeof request->filter, options->filter);
+}
+
+/* The helper died without an answer: how? */
+static void report_helper_end(void)
+{
+	int status;
+	pid_t helper;
+
+	do
+		helper = waitpid(-1, &status, 0);
+	while (helper < 0 && errno == EINTR && !stop_requested());
+	if (helper > 0 && WIFSIGNALED(status) &&
+	    (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))
+		log_record(LOG_ERROR, "filter takes too long to compile, make it simpler", LOG_NO_FIELDS);
+	else
+		log_record(LOG_ERROR, "the capture helper ended unexpectedly",
+			   LOG_FIELDS(LOG_NUMBER("status", (uint64_t)status)));
+}
+
+static int exchange(const struct open_request *request, struct open_reply *reply)
+{
+	ssize_t received;
+
+	if (channel_send(WRITER_CAPTURE_CHANNEL_FD, request, sizeof *request) != 0) {
+		report_helper_end();
+		return -1;
+	}
+	do
+		received = channel_receive(WRITER_CAPTURE_CHANNEL_FD, reply, sizeof *reply);
+	while (received < 0 && errno == EINTR && !stop_requested());
+	if (received < 0 && errno == EINTR)
+		return -1;
+	if (received <= 0 || !open_reply_valid(reply, (size_t)received)) {
+		report_helper_end();
+		return -1;
+	}
+	return 0;
+}
+
+static void report_refusal(const struct open_reply *reply, const struct options *options)
+{
+	switch (reply->result) {
+	case OPEN_REFUSED_NO_SOCKET:
+		diagnosis_report_no_socket(reply);
+		break;
+	case OPEN_REFUSED_INTERFACE:
+		interfaces_report_unknown(options->interface);
+		break;
+	case OPEN_REFUSED_INTERFACE_DOWN:
+		log_record(LOG_ERROR, "interface is down", LOG_FIELDS(LOG_TEXT("interface", options->interface)));
+		break;
+	case OPEN_REFUSED_FILTER:
+	case OPEN_REFUSED_FILTER_KERNEL:
+		log_record(LOG_ERROR, "cannot use filter",
+			   LOG_FIELDS(LOG_TEXT("reason", reply->text), LOG_TEXT("filter", options->filter)));
+		break;
+	default:
+		log_record(LOG_ERROR, "cannot open interface",
+			   LOG_FIELDS(LOG_TEXT("interface", options->interface),
+				      LOG_TEXT("reason", reply->text),
+				      LOG_TEXT("error", strerror(reply->error))));
+	}
+}
+
+static void report_guard(const struct session *session, const struct options *options)
+{
+	char joined[GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and ()"];
+
+	if (!options->ssh_guard)
+		return;
+	if (!session->reply.guarded) {
+		log_record(LOG_WARN, "no ssh session is known that could be left out, if there is one the capture contains itself",
+			   LOG_FIELDS(LOG_TEXT("interface", options->interface)));
+		return;
+	}
+	session_filter(session, options, joined, sizeof joined);
+	log_record(LOG_INFO,
+		   options->filter[0] == '\0' ? "set filter to avoid capturing SSH session" :
+						"adjusted filter to avoid capturing SSH session",
+		   LOG_FIELDS(LOG_TEXT("filter", joined)));
+}
+
+void session_filter(const struct session *session, const struct options *options, char *text,
+		    size_t size)
+{
+	if (!session->reply.guarded)
+		snprintf(text, size, "%s", options->filter);
+	else if (options->filter[0] == '\0')
+		snprintf(text, size, "%s", session->guard);
+	else
+		snprintf(text, size, "(%s) and (%s)", session->guard, options->filter);
+}
+
+int session_open(struct session *session, const struct options *options)
+{
+	static struct open_request request;
+	int result;
+	pid_t resolver;
+
+	make_guard(session, options);
+	fill_request(&request, options, session->guard);
+	resolver = resolver_start(WRITER_LOOKUP_CHANNEL_FD);
+	if (resolver < 0) {
+		log_record(LOG_ERROR, "cannot start a process", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+		return -1;
+	}
+	result = exchange(&request, &session->reply);
+	resolver_stop(resolver);
+	if (result != 0)
+		return -1;
+	if (session->reply.result != OPEN_READY) {
+		report_refusal(&session->reply, options);
+		return -1;
+	}
+	report_guard(session, options);
+	return 0;
+}
+
+/* What the helper promised, asked of the kernel. */
+static bool is_locked_packet_socket(int fd)
+{
+	int domain = 0, locked = 0, version = 0;
+	socklen_t length = sizeof domain;
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 &&
+	       domain == AF_PACKET &&
+	       getsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &locked, &length) == 0 && locked == 1 &&
+	       getsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, &length) == 0 &&
+	       version == TPACKET_V3;
+}
+
+/* Waits for all children to be gone, unless a stop is requested. */
+static void reap_children(void)
+{
+	while (waitpid(-1, NULL, 0) >= 0 || (errno == EINTR && !stop_requested()))
+		continue;
+}
+
+void session_end(void)
+{
+	close(WRITER_CAPTURE_CHANNEL_FD); /* which is how the helper learns that it is not needed */
+	reap_children();
+}
+
+int session_receive_packet_fd(void)
+{
+	struct packet_fd_message message;
+	int fd = -1;
+	ssize_t received;
+
+	shutdown(WRITER_CAPTURE_CHANNEL_FD, SHUT_WR);
+	do
+		received = channel_receive_fd(WRITER_CAPTURE_CHANNEL_FD, &message, sizeof message, &fd);
+	while (received < 0 && errno == EINTR);
+	if (received <= 0 || !packet_fd_message_valid(&message, (size_t)received) ||
+	    !is_locked_packet_socket(fd)) {
+		log_record(LOG_ERROR, "the capture helper ended unexpectedly", LOG_NO_FIELDS);
+		return -1;
+	}
+	/* Its ring can only be removed when it is gone; exit unmaps before it ends the channel. */
+	session_end();
+	return fd;
+}

@@ -1,0 +1,45 @@
+/* The writer's side of the protocol: from options to a packet fd. */
+#ifndef CFPCAP_SESSION_H
+#define CFPCAP_SESSION_H
+
+#include "flags.h"
+#include "frame.h"
+
+struct session {
+	struct open_reply reply;
+	char guard[GUARD_TEXT_SIZE];
+};
+
+/*
+ * True if this process was started by the helper and has been out of every debugger's reach from
+ * its first instruction: non-dumpable, without privileges, with both channels.
+ */
+bool session_is_genuine(void);
+
+/*
+ * Takes one of the places for captures in this network namespace, held until the process ends.
+ * Returns 0, or -1 if all are taken. Bounds kernel memory, which is charged to nobody.
+ */
+int session_take_place(void);
+
+/*
+ * Asks the helper to open the interface with the guarded filter, while a child of this process
+ * looks up the names in it. Logs how it went. Returns 0, or -1 (or -1 silently if a stop was
+ * requested meanwhile).
+ */
+int session_open(struct session *session, const struct options *options);
+
+/* Writes the filter that the kernel runs, guard and all, as text. */
+void session_filter(const struct session *session, const struct options *options, char *text,
+		    size_t size);
+
+/*
+ * Tells the helper that the sandbox is closed and receives the packet fd. Call it once, inside
+ * the sandbox. Returns the fd, bound, filtered and locked, with the helper gone; or -1, logged.
+ */
+int session_receive_packet_fd(void);
+
+/* Ends the helper, if it is still there, and reaps it. */
+void session_end(void);
+
+#endif

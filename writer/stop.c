@@ -1,0 +1,96 @@
+/*
+ * Being asked to stop: by a signal, or by time running out.
+ *
+ * Handlers without SA_RESTART interrupt a blocked write. A signal that comes just before the
+ * write blocks would be missed, so the first one starts a timer that keeps interrupting.
+ */
+#include "stop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/time.h>
+
+#define NANOSECONDS 1000000000u
+
+static volatile sig_atomic_t first_signal;
+static volatile sig_atomic_t signals_seen;
+static volatile sig_atomic_t time_is_up;
+static struct timespec requested_at;
+
+static const struct itimerval KICK = { { 0, STOP_KICK_MS * 1000 }, { 0, STOP_KICK_MS * 1000 } };
+
+static void request_stop(volatile sig_atomic_t *why, int value)
+{
+	if (!stop_requested()) {
+		clock_gettime(CLOCK_REALTIME, &requested_at);
+		*why = value;
+		setitimer(ITIMER_REAL, &KICK, NULL);
+	}
+}
+
+static void on_signal(int number)
+{
+	int saved = errno;
+
+	if (number == SIGALRM) {
+		request_stop(&time_is_up, 1);
+	} else {
+		request_stop(&first_signal, number);
+		if (signals_seen < 2)
+			signals_seen = signals_seen + 1;
+	}
+	errno = saved;
+}
+
+static int handle(int number)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigfillset(&action.sa_mask);
+	return sigaction(number, &action, NULL);
+}
+
+int stop_watch(uint64_t duration)
+{
+	struct itimerval once = { { 0, 0 }, { 0, 0 } };
+
+	if (handle(SIGINT) != 0 || handle(SIGTERM) != 0 || handle(SIGHUP) != 0 || handle(SIGALRM) != 0)
+		return -1;
+	if (duration == 0)
+		return 0;
+	once.it_value.tv_sec = (time_t)(duration / NANOSECONDS);
+	once.it_value.tv_usec = (suseconds_t)(duration % NANOSECONDS / 1000);
+	if (duration < 1000)
+		once.it_value.tv_usec = 1; /* 0 would mean never */
+	return setitimer(ITIMER_REAL, &once, NULL);
+}
+
+bool stop_requested(void)
+{
+	return first_signal != 0 || time_is_up != 0;
+}
+
+bool stop_urgent(void)
+{
+	return signals_seen >= 2 || (signals_seen == 1 && time_is_up != 0);
+}
+
+const char *stop_signal_name(void)
+{
+	switch (first_signal) {
+	case SIGINT:
+		return "interrupt";
+	case SIGTERM:
+		return "terminated";
+	case SIGHUP:
+		return "hangup";
+	default:
+		return NULL;
+	}
+}
+
+struct timespec stop_time(void)
+{
+	return requested_at;
+}

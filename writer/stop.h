@@ -1,0 +1,30 @@
+/* Being asked to stop: by a signal, or by time running out. */
+#ifndef CFPCAP_STOP_H
+#define CFPCAP_STOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+/* While a stop is under way, every blocking call is interrupted (EINTR) this often. */
+#define STOP_KICK_MS 20
+
+/*
+ * Handles SIGINT, SIGTERM and SIGHUP, whatever they were set to, and starts the clock: after
+ * `duration` nanoseconds (0: never) a stop is due. Returns 0, or -1 with errno.
+ */
+int stop_watch(uint64_t duration);
+
+/* Something has asked to stop. Blocking calls return EINTR soon after this becomes true. */
+bool stop_requested(void);
+
+/* A second signal has come: do not wait for anything. */
+bool stop_urgent(void);
+
+/* The first signal's name in Go's words ("interrupt"); NULL if it was the time. */
+const char *stop_signal_name(void);
+
+/* When the stop was requested, CLOCK_REALTIME: the clock of packet timestamps. */
+struct timespec stop_time(void);
+
+#endif
