@@ -39,9 +39,12 @@ def stage():
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def tools(stage):
-    return Tools(stage)
+    """The installed binaries; whatever was started with them ends with the test."""
+    tools = Tools(stage)
+    yield tools
+    tools.end_all()
 
 
 @pytest.fixture

@@ -94,9 +94,18 @@ class Tools:
     def __init__(self, folder):
         self.helper = folder / "cf-pcap"
         self.writer = folder / "cf-pcap-writer"
+        self.processes = []
 
     def spawn(self, namespace, *flags, **options):
-        return spawn_as_user([self.helper, *flags], namespace, **options)
+        process = spawn_as_user([self.helper, *flags], namespace, **options)
+        self.processes.append(process)
+        return process
+
+    def end_all(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     def run(self, namespace, *flags, timeout=20, **options):
         """A run to its end. Returns CompletedProcess with bytes."""

@@ -2,6 +2,8 @@
 from support import read_pcap, summary
 
 SEND = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for i in range({count}):
     s.sendto(b"%08d" % i, ("{address}", 9999))
 """
