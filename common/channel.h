@@ -1,6 +1,5 @@
 /* Fixed-size messages and one file descriptor over an AF_UNIX SOCK_SEQPACKET pair. */
-#ifndef CFPCAP_CHANNEL_H
-#define CFPCAP_CHANNEL_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -26,4 +25,3 @@ ssize_t channel_receive(int channel, void *message, size_t size);
  */
 ssize_t channel_receive_fd(int channel, void *message, size_t size, int *fd);
 
-#endif

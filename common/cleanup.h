@@ -1,6 +1,5 @@
 /* The one clean-up idiom of this project: the compiler's cleanup attribute. */
-#ifndef CFPCAP_CLEANUP_H
-#define CFPCAP_CLEANUP_H
+#pragma once
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,4 +20,3 @@ static inline void cleanup_free(void *pointer)
 	free(*(void **)pointer);
 }
 
-#endif

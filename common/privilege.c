@@ -34,12 +34,17 @@ bool privilege_is_dropped(void)
 	       prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
+int privilege_set(const char *text)
+{
+	CLEANUP(cleanup_cap) cap_t set = cap_from_text(text);
+
+	return set == NULL ? -1 : cap_set_proc(set);
+}
+
 int privilege_drop_all(void)
 {
-	CLEANUP(cleanup_cap) cap_t none = cap_init();
-
 	/* An empty permitted set empties the ambient set as well, capabilities(7). */
-	if (none == NULL || cap_set_proc(none) != 0)
+	if (privilege_set("=") != 0)
 		return -1;
 	/* From here on no exec, of any file, can give anything back. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

@@ -1,8 +1,13 @@
 /* Dropping privileges for good, and proving it. */
-#ifndef CFPCAP_PRIVILEGE_H
-#define CFPCAP_PRIVILEGE_H
+#pragma once
 
 #include <stdbool.h>
+
+/*
+ * Sets the effective, permitted and inheritable sets to what cap_from_text(3) makes of the text.
+ * Returns 0, or -1 with errno.
+ */
+int privilege_set(const char *text);
 
 /*
  * Empties the permitted, effective, inheritable and ambient sets, sets no_new_privs, then reads
@@ -13,4 +18,3 @@ int privilege_drop_all(void);
 /* True when every capability set is empty and no_new_privs is set. */
 bool privilege_is_dropped(void);
 
-#endif

@@ -57,9 +57,12 @@ bool lookup_answer_valid(const struct lookup_answer *answer, size_t received)
 	if (!header_valid(&answer->header, MESSAGE_LOOKUP_ANSWER, received, sizeof *answer) ||
 	    answer->count > LOOKUP_ADDRESS_MAX)
 		return false;
-	for (uint32_t i = 0; i < answer->count; i++)
-		if (answer->entry[i].family != AF_INET && answer->entry[i].family != AF_INET6)
+	for (uint32_t i = 0; i < answer->count; i++) {
+		const struct lookup_entry *entry = &answer->entry[i];
+		if ((entry->family != AF_INET && entry->family != AF_INET6) ||
+		    entry->address.any.sa_family != entry->family)
 			return false;
+	}
 	return true;
 }
 

@@ -14,11 +14,12 @@
  * built together. Both sides check a message with the functions below and nowhere else.
  * Anything unexpected ends the process that received it.
  */
-#ifndef CFPCAP_PROTOCOL_H
-#define CFPCAP_PROTOCOL_H
+#pragma once
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #define PROTOCOL_VERSION 1u
@@ -97,7 +98,7 @@ enum lookup_kind {
 	LOOKUP_SERVICE,  /* getaddrinfo(3): name -> ports */
 	LOOKUP_NETWORK,  /* getnetbyname_r(3): name -> number */
 	LOOKUP_PROTOCOL, /* getprotobyname_r(3): name -> number */
-	LOOKUP_ETHERNET, /* ether_hostton(3): name -> 6 bytes in entry[0].address */
+	LOOKUP_ETHERNET, /* ether_hostton(3): name -> 6 bytes in entry[0] */
 	LOOKUP_KIND_COUNT,
 };
 
@@ -112,8 +113,12 @@ struct lookup_entry {
 	int32_t family;      /* AF_INET or AF_INET6 */
 	int32_t socket_type; /* SOCK_ */
 	int32_t protocol;    /* IPPROTO_ */
-	uint16_t port;       /* network byte order */
-	uint8_t address[16]; /* network byte order; 4 bytes used for AF_INET, 6 for LOOKUP_ETHERNET */
+	union {
+		struct sockaddr any; /* its sa_family is family */
+		struct sockaddr_in ipv4;
+		struct sockaddr_in6 ipv6;
+		uint8_t ethernet[6]; /* LOOKUP_ETHERNET */
+	} address;
 };
 
 struct lookup_answer {
@@ -137,4 +142,3 @@ bool lookup_answer_valid(const struct lookup_answer *answer, size_t received);
 /* Copies text into a field of the given size. Returns 0, or -1 if it does not fit with its NUL. */
 int protocol_copy_text(char *field, size_t size, const char *text);
 
-#endif

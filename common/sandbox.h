@@ -1,6 +1,5 @@
 /* A seccomp allow-list from a table; everything else kills the process. */
-#ifndef CFPCAP_SANDBOX_H
-#define CFPCAP_SANDBOX_H
+#pragma once
 
 #include <seccomp.h>
 #include <stddef.h>
@@ -30,4 +29,3 @@ struct sandbox_rule {
 int sandbox_enter(const struct sandbox_rule *rules, size_t rule_count, const int *absent,
 		  size_t absent_count);
 
-#endif

@@ -1,6 +1,5 @@
 /* libpcap's live handle: a device opened, and a filter that the kernel runs and nobody changes. */
-#ifndef CFPCAP_CAPTURE_H
-#define CFPCAP_CAPTURE_H
+#pragma once
 
 #include "protocol.h"
 
@@ -11,4 +10,3 @@
  */
 int capture_open(const struct open_request *request, struct open_reply *reply);
 
-#endif

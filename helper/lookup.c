@@ -4,11 +4,8 @@
  */
 #include "lookup.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/ether.h>
-#include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,13 +22,8 @@ int __wrap_getprotobyname_r(const char *name, struct protoent *protocol, char *b
 			    struct protoent **result);
 int __wrap_ether_hostton(const char *name, struct ether_addr *address);
 
-struct found_address {
-	struct addrinfo info;
-	struct sockaddr_storage address;
-};
-
 static int lookup_channel = -1;
-static struct lookup_answer answer;
+static struct lookup_answer answer; /* what getaddrinfo() returns points into it */
 
 void lookup_use_channel(int channel)
 {
@@ -41,7 +33,7 @@ void lookup_use_channel(int channel)
 /* Asks, and leaves what comes back in `answer`. A resolver that misbehaves ends this process. */
 static int ask(enum lookup_kind kind, const char *name, const struct addrinfo *hints)
 {
-	struct lookup_request request = { .header = { PROTOCOL_VERSION, MESSAGE_LOOKUP }, .kind = kind };
+	struct lookup_request request = { { PROTOCOL_VERSION, MESSAGE_LOOKUP }, kind, 0, 0, 0, "" };
 	ssize_t received;
 
 	if (protocol_copy_text(request.name, sizeof request.name, name) != 0)
@@ -59,51 +51,29 @@ static int ask(enum lookup_kind kind, const char *name, const struct addrinfo *h
 	return answer.error;
 }
 
-static void fill_address(struct found_address *found, const struct lookup_entry *entry)
-{
-	struct sockaddr_in *ipv4 = (struct sockaddr_in *)&found->address;
-	struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)&found->address;
-
-	found->info = (struct addrinfo){ .ai_family = entry->family,
-					 .ai_socktype = entry->socket_type,
-					 .ai_protocol = entry->protocol,
-					 .ai_addrlen = sizeof found->address,
-					 .ai_addr = (struct sockaddr *)&found->address };
-	found->address.ss_family = (sa_family_t)entry->family;
-	if (entry->family == AF_INET) {
-		ipv4->sin_port = entry->port;
-		memcpy(&ipv4->sin_addr, entry->address, sizeof ipv4->sin_addr);
-	} else {
-		ipv6->sin6_port = entry->port;
-		memcpy(&ipv6->sin6_addr, entry->address, sizeof ipv6->sin6_addr);
-	}
-}
-
+/* libpcap is done with one result before it asks for the next. */
 int __wrap_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 		       struct addrinfo **result)
 {
-	int error = ask(node != NULL ? LOOKUP_ADDRESS : LOOKUP_SERVICE,
-			node != NULL ? node : service, hints);
-	struct found_address *found;
+	static struct addrinfo found[LOOKUP_ADDRESS_MAX];
+	int error = node != NULL ? ask(LOOKUP_ADDRESS, node, hints) :
+				   ask(LOOKUP_SERVICE, service, hints);
 
-	if (error != 0)
-		return error;
-	if (answer.count == 0)
-		return EAI_NONAME;
-	found = calloc(answer.count, sizeof *found);
-	if (found == NULL)
-		return EAI_MEMORY;
+	if (error != 0 || answer.count == 0)
+		return error != 0 ? error : EAI_NONAME;
 	for (uint32_t i = 0; i < answer.count; i++) {
-		fill_address(&found[i], &answer.entry[i]);
-		found[i].info.ai_next = i + 1 < answer.count ? &found[i + 1].info : NULL;
+		struct lookup_entry *entry = &answer.entry[i];
+		found[i] = (struct addrinfo){ 0, entry->family, entry->socket_type, entry->protocol,
+					      sizeof entry->address, &entry->address.any, NULL,
+					      i + 1 < answer.count ? &found[i + 1] : NULL };
 	}
-	*result = &found->info;
+	*result = found;
 	return 0;
 }
 
 void __wrap_freeaddrinfo(struct addrinfo *result)
 {
-	free(result);
+	(void)result; /* never allocated */
 }
 
 struct hostent *__wrap_gethostbyname(const char *name)
@@ -115,32 +85,26 @@ struct hostent *__wrap_gethostbyname(const char *name)
 int __wrap_getnetbyname_r(const char *name, struct netent *net, char *buffer, size_t size,
 			  struct netent **result, int *error)
 {
-	(void)buffer, (void)size;
-	*error = HOST_NOT_FOUND;
-	*result = NULL;
-	if (ask(LOOKUP_NETWORK, name, NULL) != 0)
-		return ENOENT;
-	*net = (struct netent){ .n_addrtype = AF_INET, .n_net = answer.number };
-	*result = net;
-	return 0;
+	*error = ask(LOOKUP_NETWORK, name, NULL);
+	net->n_net = answer.number;
+	*result = *error == 0 ? net : NULL;
+	return (void)buffer, (void)size, *error;
 }
 
 int __wrap_getprotobyname_r(const char *name, struct protoent *protocol, char *buffer, size_t size,
 			    struct protoent **result)
 {
-	(void)buffer, (void)size;
-	*result = NULL;
-	if (ask(LOOKUP_PROTOCOL, name, NULL) != 0)
-		return ENOENT;
-	*protocol = (struct protoent){ .p_proto = (int)answer.number };
-	*result = protocol;
-	return 0;
+	int error = ask(LOOKUP_PROTOCOL, name, NULL);
+
+	protocol->p_proto = (int)answer.number;
+	*result = error == 0 ? protocol : NULL;
+	return (void)buffer, (void)size, error;
 }
 
 int __wrap_ether_hostton(const char *name, struct ether_addr *address)
 {
-	if (ask(LOOKUP_ETHERNET, name, NULL) != 0 || answer.count == 0)
-		return -1;
-	memcpy(address, answer.entry[0].address, sizeof *address);
-	return 0;
+	int error = ask(LOOKUP_ETHERNET, name, NULL);
+
+	memcpy(address, answer.entry[0].address.ethernet, sizeof *address);
+	return error;
 }

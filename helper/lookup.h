@@ -1,6 +1,5 @@
 /* The names in a filter, looked up by somebody else. */
-#ifndef CFPCAP_LOOKUP_H
-#define CFPCAP_LOOKUP_H
+#pragma once
 
 /*
  * Sends libpcap's name look-ups (getaddrinfo, getnetbyname_r, getprotobyname_r, ether_hostton,
@@ -8,4 +7,3 @@
  */
 void lookup_use_channel(int channel);
 
-#endif

@@ -27,7 +27,7 @@ static const int ABSENT[] = { SCMP_SYS(open),	    SCMP_SYS(openat), SCMP_SYS(sta
 
 int enter_helper_sandbox(int capture_channel, int lookup_channel)
 {
-	const int raw = sockets_raw(), cooked = sockets_cooked();
+	const int raw = sockets_left().raw, cooked = sockets_left().cooked;
 	const struct sandbox_rule rules[] = {
 		ALLOW_ON(recvmsg, capture_channel), ALLOW_ON(sendmsg, capture_channel),
 		ALLOW_ON(recvmsg, lookup_channel), ALLOW_ON(sendmsg, lookup_channel),

@@ -31,14 +31,10 @@
 
 static void lower_limit(__rlimit_resource_t resource, rlim_t value)
 {
-	struct rlimit limit;
+	const struct rlimit limit = { value, value };
 
-	if (getrlimit(resource, &limit) != 0)
-		_exit(1);
-	if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > value)
-		limit.rlim_max = value;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(resource, &limit) != 0)
+	/* EPERM: the user's own hard limit is lower still. */
+	if (setrlimit(resource, &limit) != 0 && errno != EPERM)
 		_exit(1);
 }
 
@@ -49,12 +45,6 @@ static void limit_resources(void)
 	lower_limit(RLIMIT_AS, MEMORY_LIMIT_BYTES);
 	/* No life without the writer: nobody could receive what we hold. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-		_exit(1);
-}
-
-static void send_reply(int channel, const struct open_reply *reply)
-{
-	if (channel_send(channel, reply, sizeof *reply) != 0)
 		_exit(1);
 }
 
@@ -82,8 +72,7 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 		reply.result = OPEN_REFUSED_NO_SOCKET;
 	else
 		packet_fd = capture_open(&request, &reply);
-	send_reply(capture_channel, &reply);
-	if (packet_fd < 0)
+	if (channel_send(capture_channel, &reply, sizeof reply) != 0 || packet_fd < 0)
 		_exit(0);
 
 	/* ready: the writer half-closes when its sandbox is shut; it has no call that could send. */

@@ -1,6 +1,5 @@
 /* The helper's side of the protocol. */
-#ifndef CFPCAP_SERVE_H
-#define CFPCAP_SERVE_H
+#pragma once
 
 #include "start.h"
 
@@ -10,4 +9,3 @@
  */
 _Noreturn void serve(int capture_channel, int lookup_channel, const struct start_state *state);
 
-#endif

@@ -2,39 +2,19 @@
 #include "sockets.h"
 
 #include <errno.h>
-#include <sys/capability.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cleanup.h"
 #include "privilege.h"
 
 int __real_socket(int domain, int type, int protocol);
 int __wrap_socket(int domain, int type, int protocol);
 
-static int raw = -1, cooked = -1, local = -1;
+static struct sockets left = { -1, -1, -1 };
 
-int sockets_raw(void)
+struct sockets sockets_left(void)
 {
-	return raw;
-}
-
-int sockets_cooked(void)
-{
-	return cooked;
-}
-
-static int raise_net_raw(void)
-{
-	const cap_value_t net_raw = CAP_NET_RAW;
-	cap_t set = cap_get_proc();
-	int result = -1;
-
-	if (set != NULL && cap_set_flag(set, CAP_EFFECTIVE, 1, &net_raw, CAP_SET) == 0)
-		result = cap_set_proc(set);
-	if (set != NULL)
-		cap_free(set);
-	return result;
+	return left;
 }
 
 int sockets_open(void)
@@ -42,40 +22,32 @@ int sockets_open(void)
 	int error = 0;
 
 	/* Fails without the capability; then socket() fails too, and its errno is the answer. */
-	raise_net_raw();
+	privilege_set("cap_net_raw=ep");
 	/* Protocol 0: deaf until libpcap binds them, so no packet passes before there is a filter. */
-	raw = __real_socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (raw >= 0)
-		cooked = __real_socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (raw < 0 || cooked < 0)
+	left.raw = __real_socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (left.raw >= 0)
+		left.cooked = __real_socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (left.cooked < 0)
 		error = errno;
 	/* Everything after this line runs without any privilege, and cannot get one back. */
 	if (privilege_drop_all() != 0)
 		_exit(1);
-	local = __real_socket(AF_UNIX, SOCK_RAW | SOCK_CLOEXEC, 0);
+	left.local = __real_socket(AF_UNIX, SOCK_RAW | SOCK_CLOEXEC, 0);
 	return error;
-}
-
-static int take(int *fd)
-{
-	int taken = *fd;
-
-	*fd = -1;
-	if (taken < 0)
-		errno = EACCES;
-	return taken;
 }
 
 /* What libpcap gets from socket(): each of ours once, and no other. (-Wl,--wrap=socket) */
 int __wrap_socket(int domain, int type, int protocol)
 {
+	int none = -1, *wanted = &none, fd;
+
 	(void)protocol;
-	if (domain == AF_PACKET && type == SOCK_RAW)
-		return take(&raw);
-	if (domain == AF_PACKET && type == SOCK_DGRAM)
-		return take(&cooked);
-	if (domain == AF_UNIX && type == SOCK_RAW) /* carries SIOCETHTOOL, nothing else */
-		return take(&local);
+	if (domain == AF_PACKET)
+		wanted = type == SOCK_RAW ? &left.raw : &left.cooked;
+	else if (domain == AF_UNIX)
+		wanted = &left.local; /* carries SIOCETHTOOL, nothing else */
+	fd = *wanted;
+	*wanted = -1;
 	errno = EACCES;
-	return -1;
+	return fd;
 }

@@ -1,6 +1,5 @@
 /* The packet sockets: the only privileged calls of the project. */
-#ifndef CFPCAP_SOCKETS_H
-#define CFPCAP_SOCKETS_H
+#pragma once
 
 
 /*
@@ -10,8 +9,11 @@
  */
 int sockets_open(void);
 
-/* The two packet descriptors, for the sandbox; -1 where there is none. */
-int sockets_raw(void);
-int sockets_cooked(void);
+/* The descriptors that libpcap has not been given yet; -1 where there is none. */
+struct sockets {
+	int raw, cooked; /* AF_PACKET */
+	int local;       /* AF_UNIX */
+};
 
-#endif
+struct sockets sockets_left(void);
+

@@ -6,43 +6,37 @@
 #include <fcntl.h>
 #include <linux/securebits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/capability.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "cleanup.h"
+#include "privilege.h"
 
-static void cleanup_cap(cap_t *set)
+_Noreturn void die(const char *what)
 {
-	if (*set != NULL)
-		cap_free(*set);
+	dprintf(STDERR_FILENO, "level=ERROR msg=\"%s: %s\"\n", what, strerror(errno));
+	_exit(1);
 }
 
-int start_lower_capabilities(struct start_state *state)
+struct start_state start_lower_capabilities(void)
 {
-	CLEANUP(cleanup_cap) cap_t now = cap_get_proc();
-	CLEANUP(cleanup_cap) cap_t kept = cap_init();
-	const cap_value_t net_raw = CAP_NET_RAW;
-	cap_flag_value_t permitted = CAP_CLEAR;
+	struct start_state state = { .no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 };
+	bool root = getuid() == 0 && (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT) == 0;
 
-	if (now == NULL || kept == NULL ||
-	    cap_get_flag(now, net_raw, CAP_PERMITTED, &permitted) != 0)
-		return -1;
-	state->had_capability = permitted == CAP_SET;
-	state->no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
-	/* Root, unless SECBIT_NOROOT, gets the capability from any exec: nothing to take from us. */
-	state->has_something_to_protect =
-		state->had_capability &&
-		(getuid() != 0 || (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT) != 0);
-	if (cap_set_flag(kept, CAP_PERMITTED, 1, &net_raw, permitted) != 0)
-		return -1;
-	return cap_set_proc(kept);
+	/* Fails if it is not there to be kept. Nothing is effective until sockets_open(). */
+	state.had_capability = privilege_set("cap_net_raw=p") == 0;
+	if (!state.had_capability && privilege_set("=") != 0)
+		die("cannot lower capabilities");
+	/* Root gets the capability from any exec: there is nothing he could take from us. */
+	state.has_something_to_protect = state.had_capability && !root;
+	return state;
 }
 
-int start_fill_standard_fds(void)
+static void fill_standard_fds(void)
 {
 	int fd;
 
@@ -51,34 +45,33 @@ int start_fill_standard_fds(void)
 		/* Read-only, so that a capture into a closed stdout is an error and not lost. */
 		fd = open("/dev/null", O_RDONLY);
 		if (fd < 0)
-			return -1;
+			die("cannot open /dev/null");
 	} while (fd <= STDERR_FILENO);
-	return close(fd);
+	close(fd);
 }
 
 /* For kernels and seccomp profiles without close_range(2). */
-static int close_listed_fds(void)
+static void close_listed_fds(void)
 {
 	const struct dirent *entry;
-	DIR *list;
+	DIR *list = opendir("/proc/self/fd");
 
-	close(STDERR_FILENO + 1); /* the table may be full: room for the listing itself */
-	list = opendir("/proc/self/fd");
 	if (list == NULL)
-		return -1;
+		die("cannot read /proc/self/fd (is /proc mounted?)");
 	while ((entry = readdir(list)) != NULL) {
 		int fd = atoi(entry->d_name);
 		if (fd > STDERR_FILENO && fd != dirfd(list))
 			close(fd);
 	}
-	return closedir(list);
+	closedir(list);
 }
 
-int start_close_other_fds(void)
+void start_tidy_fds(void)
 {
-	if (close_range(STDERR_FILENO + 1, ~0u, 0) == 0)
-		return 0;
-	return close_listed_fds();
+	close(STDERR_FILENO + 1); /* the table may be full: room for one */
+	fill_standard_fds();
+	if (close_range(STDERR_FILENO + 1, ~0u, 0) != 0)
+		close_listed_fds();
 }
 
 void start_reset_signals(void)
@@ -90,9 +83,8 @@ void start_reset_signals(void)
 		signal(number, SIG_DFL); /* fails for SIGKILL, SIGSTOP and libc's own: rightly */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	setitimer(ITIMER_REAL, &never, NULL);
-	setitimer(ITIMER_VIRTUAL, &never, NULL);
-	setitimer(ITIMER_PROF, &never, NULL);
+	for (int timer = ITIMER_REAL; timer <= ITIMER_PROF; timer++)
+		setitimer((__itimer_which_t)timer, &never, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(077);

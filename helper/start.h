@@ -1,6 +1,5 @@
 /* The state a process inherits from whoever executed it, made harmless. */
-#ifndef CFPCAP_START_H
-#define CFPCAP_START_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -11,19 +10,18 @@ struct start_state {
 	bool has_something_to_protect;
 };
 
+/* Ends the process with one ERROR line: what, and errno in words. */
+_Noreturn void die(const char *what);
+
 /*
- * Notes in *state what the process was started with, then keeps cap_net_raw as permitted at
- * most, and nothing effective or inheritable. Returns 0, or -1 with errno.
+ * Returns what the process was started with, after reducing its capabilities to cap_net_raw as
+ * permitted, at most, and nothing effective or inheritable.
  */
-int start_lower_capabilities(struct start_state *state);
+struct start_state start_lower_capabilities(void);
 
-/* Puts /dev/null, read-only, on each of 0, 1, 2 that is closed. Returns 0, or -1 with errno. */
-int start_fill_standard_fds(void);
-
-/* Closes every descriptor from 3 up. Returns 0, or -1 with errno. */
-int start_close_other_fds(void);
+/* Makes 0, 1 and 2 open (/dev/null, read-only) and everything above closed. */
+void start_tidy_fds(void);
 
 /* Default dispositions, nothing blocked, no timers; SIGPIPE and SIGXFSZ become error codes. */
 void start_reset_signals(void);
 
-#endif

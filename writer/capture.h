@@ -1,6 +1,5 @@
 /* From the ring to stdout until something ends it. */
-#ifndef CFPCAP_CAPTURE_H
-#define CFPCAP_CAPTURE_H
+#pragma once
 
 #include "flags.h"
 #include "format.h"
@@ -19,4 +18,3 @@ struct capture {
  */
 int capture_run(struct capture *capture);
 
-#endif

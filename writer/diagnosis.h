@@ -1,10 +1,8 @@
 /* Why there is no packet socket, in words that user and operator can act on. */
-#ifndef CFPCAP_DIAGNOSIS_H
-#define CFPCAP_DIAGNOSIS_H
+#pragma once
 
 #include "protocol.h"
 
 /* One ERROR line that names the cause of an OPEN_REFUSED_NO_SOCKET reply. */
 void diagnosis_report_no_socket(const struct open_reply *reply);
 
-#endif

@@ -1,6 +1,5 @@
 /* The command line. */
-#ifndef CFPCAP_FLAGS_H
-#define CFPCAP_FLAGS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,4 +38,3 @@ int flags_parse(struct options *options, int argc, char *const *argv);
 /* Writes the usage text to stdout. */
 void flags_print_help(void);
 
-#endif

@@ -1,6 +1,5 @@
 /* The file formats: headers around packets. */
-#ifndef CFPCAP_FORMAT_H
-#define CFPCAP_FORMAT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,4 +51,3 @@ size_t format_trailer(const struct format *format, uint8_t *out,
 /* The length of any trailer of this file, at most. */
 size_t format_trailer_length(const struct format *format);
 
-#endif

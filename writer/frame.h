@@ -1,6 +1,5 @@
 /* A packet as its link type has it in a file: tags put back, cooked headers made. */
-#ifndef CFPCAP_FRAME_H
-#define CFPCAP_FRAME_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,4 +32,3 @@ enum link_type frame_link_type(int dlt);
 void frame_make(struct frame *frame, enum link_type link_type, uint32_t snaplen,
 		const struct packet *packet);
 
-#endif

@@ -1,6 +1,5 @@
 /* The guard: the filter expression that leaves out the ssh session the capture travels through. */
-#ifndef CFPCAP_GUARD_H
-#define CFPCAP_GUARD_H
+#pragma once
 
 #include <stddef.h>
 
@@ -17,4 +16,3 @@ enum guard_result {
 enum guard_result guard_make(char *text, size_t size, const char *interface,
 			     const char *instance_ports, const char *ssh_connection);
 
-#endif

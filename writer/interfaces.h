@@ -1,6 +1,5 @@
 /* The interfaces of this network namespace. */
-#ifndef CFPCAP_INTERFACES_H
-#define CFPCAP_INTERFACES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,4 +18,3 @@ uint32_t interfaces_netmask(const char *name);
 /* The index of the loopback interface, 0 if there is none. */
 int interfaces_loopback_index(void);
 
-#endif

@@ -1,6 +1,5 @@
 /* Messages on stderr in the text form of Go's log/slog. */
-#ifndef CFPCAP_LOG_H
-#define CFPCAP_LOG_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,4 +38,3 @@ void log_progress(const char *line);
  */
 size_t log_quote(char *out, size_t size, const char *value);
 
-#endif

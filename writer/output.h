@@ -1,6 +1,5 @@
 /* stdout: whole records, gathered and written together, and no torn one at the end. */
-#ifndef CFPCAP_OUTPUT_H
-#define CFPCAP_OUTPUT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,4 +47,3 @@ enum output_result output_flush(void);
 uint64_t output_written(void);
 bool output_torn(void);
 
-#endif

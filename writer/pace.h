@@ -1,6 +1,5 @@
 /* When to look into the ring again: at once while packets are rare, seldom while they are many. */
-#ifndef CFPCAP_PACE_H
-#define CFPCAP_PACE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -25,4 +24,3 @@ void pace_drained(struct pace *pace, uint64_t packets);
  */
 int pace_sleep(struct pace *pace, const struct ring *ring);
 
-#endif

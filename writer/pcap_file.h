@@ -1,6 +1,5 @@
 /* The pcap file format, pcap-savefile(5), in host byte order. */
-#ifndef CFPCAP_PCAP_FILE_H
-#define CFPCAP_PCAP_FILE_H
+#pragma once
 
 #include "format.h"
 
@@ -11,4 +10,3 @@ size_t pcap_file_header(const struct format *format, uint8_t *out);
 size_t pcap_record_head(const struct format *format, uint8_t *out, const struct packet *packet,
 			uint32_t captured, uint32_t original);
 
-#endif

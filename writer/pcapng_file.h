@@ -2,8 +2,7 @@
  * The pcapng file format, draft-ietf-opsawg-pcapng: one section, one interface, enhanced packet
  * blocks, and an interface statistics block at the end. In host byte order.
  */
-#ifndef CFPCAP_PCAPNG_FILE_H
-#define CFPCAP_PCAPNG_FILE_H
+#pragma once
 
 #include "format.h"
 
@@ -16,4 +15,3 @@ size_t pcapng_record_length(uint32_t captured);
 size_t pcapng_trailer(const struct format *format, uint8_t *out,
 		      const struct format_statistics *statistics);
 
-#endif

@@ -1,6 +1,5 @@
 /* Numbers, sizes and durations as people write them. */
-#ifndef CFPCAP_QUANTITY_H
-#define CFPCAP_QUANTITY_H
+#pragma once
 
 #include <stdint.h>
 
@@ -18,4 +17,3 @@ int quantity_parse_size(const char *text, uint64_t *bytes);
  */
 int quantity_parse_duration(const char *text, uint64_t *nanoseconds);
 
-#endif

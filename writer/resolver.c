@@ -36,21 +36,11 @@ static void use_builtin_sources(void)
 static void add_entry(struct lookup_answer *answer, const struct addrinfo *found)
 {
 	struct lookup_entry *entry = &answer->entry[answer->count++];
-	struct sockaddr_in ipv4;
-	struct sockaddr_in6 ipv6;
 
 	entry->family = found->ai_family;
 	entry->socket_type = found->ai_socktype;
 	entry->protocol = found->ai_protocol;
-	if (found->ai_family == AF_INET) {
-		memcpy(&ipv4, found->ai_addr, sizeof ipv4);
-		memcpy(entry->address, &ipv4.sin_addr, sizeof ipv4.sin_addr);
-		entry->port = ipv4.sin_port;
-	} else {
-		memcpy(&ipv6, found->ai_addr, sizeof ipv6);
-		memcpy(entry->address, &ipv6.sin6_addr, sizeof ipv6.sin6_addr);
-		entry->port = ipv6.sin6_port;
-	}
+	memcpy(&entry->address, found->ai_addr, found->ai_addrlen);
 }
 
 static void look_up_addrinfo(const struct lookup_request *request, struct lookup_answer *answer)
@@ -66,7 +56,8 @@ static void look_up_addrinfo(const struct lookup_request *request, struct lookup
 	if (answer->error != 0)
 		return;
 	for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
-		if (one->ai_family != AF_INET && one->ai_family != AF_INET6)
+		if ((one->ai_family != AF_INET && one->ai_family != AF_INET6) ||
+		    one->ai_addrlen > sizeof answer->entry[0].address)
 			continue;
 		if (answer->count == LOOKUP_ADDRESS_MAX) {
 			/* A filter with some of them would silently miss packets. */
@@ -107,9 +98,7 @@ static void look_up_ethernet(const char *name, struct lookup_answer *answer)
 	struct ether_addr found;
 
 	if (ether_hostton(name, &found) == 0) {
-		answer->entry[0].family = AF_INET; /* any valid one: only the address counts */
-		memcpy(answer->entry[0].address, &found, sizeof found);
-		answer->count = 1;
+		memcpy(answer->entry[0].address.ethernet, &found, sizeof found);
 		answer->error = 0;
 	}
 }

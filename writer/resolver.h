@@ -1,6 +1,5 @@
 /* The resolver: a child of the writer that looks up the names in a filter for the helper. */
-#ifndef CFPCAP_RESOLVER_H
-#define CFPCAP_RESOLVER_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -14,4 +13,3 @@ pid_t resolver_start(int lookup_channel);
 /* Ends the resolver and reaps it. */
 void resolver_stop(pid_t resolver);
 
-#endif

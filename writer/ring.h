@@ -1,6 +1,5 @@
 /* The kernel's TPACKET_V3 receive ring, Documentation/networking/packet_mmap.rst. */
-#ifndef CFPCAP_RING_H
-#define CFPCAP_RING_H
+#pragma once
 
 #include <linux/if_packet.h>
 #include <stdbool.h>
@@ -65,4 +64,3 @@ int ring_open_block(const struct ring *ring, uint8_t *block, struct ring_cursor 
  */
 int ring_next_packet(struct ring_cursor *cursor, struct packet *packet);
 
-#endif

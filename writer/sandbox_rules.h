@@ -1,8 +1,6 @@
 /* What the writer may call once it is to hold a packet fd. */
-#ifndef CFPCAP_WRITER_SANDBOX_RULES_H
-#define CFPCAP_WRITER_SANDBOX_RULES_H
+#pragma once
 
 /* Closes the writer's sandbox. Returns 0, or -1 with errno. */
 int enter_writer_sandbox(void);
 
-#endif

@@ -1,6 +1,5 @@
 /* The writer's side of the protocol: from options to a packet fd. */
-#ifndef CFPCAP_SESSION_H
-#define CFPCAP_SESSION_H
+#pragma once
 
 #include "flags.h"
 #include "frame.h"
@@ -42,4 +41,3 @@ int session_receive_packet_fd(void);
 /* Ends the helper, if it is still there, and reaps it. */
 void session_end(void);
 
-#endif

@@ -1,6 +1,5 @@
 /* Being asked to stop: by a signal, or by time running out. */
-#ifndef CFPCAP_STOP_H
-#define CFPCAP_STOP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,4 +26,3 @@ const char *stop_signal_name(void);
 /* When the stop was requested, CLOCK_REALTIME: the clock of packet timestamps. */
 struct timespec stop_time(void);
 
-#endif
