@@ -85,20 +85,17 @@ struct hostent *__wrap_gethostbyname(const char *name)
 int __wrap_getnetbyname_r(const char *name, struct netent *net, char *buffer, size_t size,
 			  struct netent **result, int *error)
 {
-	*error = ask(LOOKUP_NETWORK, name, NULL);
+	*result = ask(LOOKUP_NETWORK, name, NULL) == 0 ? net : NULL;
 	net->n_net = answer.number;
-	*result = *error == 0 ? net : NULL;
-	return (void)buffer, (void)size, *error;
+	return (void)buffer, (void)size, *error = 0;
 }
 
 int __wrap_getprotobyname_r(const char *name, struct protoent *protocol, char *buffer, size_t size,
 			    struct protoent **result)
 {
-	int error = ask(LOOKUP_PROTOCOL, name, NULL);
-
+	*result = ask(LOOKUP_PROTOCOL, name, NULL) == 0 ? protocol : NULL;
 	protocol->p_proto = (int)answer.number;
-	*result = error == 0 ? protocol : NULL;
-	return (void)buffer, (void)size, error;
+	return (void)buffer, (void)size, 0; /* an unknown name is no error, as in glibc */
 }
 
 int __wrap_ether_hostton(const char *name, struct ether_addr *address)
