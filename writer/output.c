@@ -57,6 +57,8 @@ static void add_vector(const void *bytes, size_t length)
 {
 	struct iovec *last = vector_count > 0 ? &vectors[vector_count - 1] : NULL;
 
+	if (length == 0)
+		return;
 	pending += length;
 	if (last != NULL && (const uint8_t *)last->iov_base + last->iov_len == bytes)
 		last->iov_len += length;
