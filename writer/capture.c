@@ -141,10 +141,16 @@ static bool exceeds_size(const struct run *run, uint32_t captured)
 					    format_trailer_length(format) > most;
 }
 
+static uint8_t *put(uint8_t *at, const void *bytes, size_t length)
+{
+	memcpy(at, bytes, length);
+	return at + length;
+}
+
 static void append(struct run *run, const struct packet *packet)
 {
 	const struct format *format = &run->capture->format;
-	uint8_t around[FORMAT_RECORD_HEAD_MAX];
+	uint8_t *const start = output_space(), *at = start;
 	struct frame frame;
 	uint32_t captured;
 
@@ -154,13 +160,17 @@ static void append(struct run *run, const struct packet *packet)
 		end(run, ENDING_SIZE);
 		return;
 	}
-	output_copy(around, format_record_head(format, around, packet, captured, frame.original));
-	output_copy(frame.head, frame.head_length);
-	if (frame.body_length <= COPY_MOST)
-		output_copy(frame.body, frame.body_length);
-	else
+	at += format_record_head(format, at, packet, captured, frame.original);
+	at = put(at, frame.head, frame.head_length);
+	if (frame.body_length <= COPY_MOST) {
+		at = put(at, frame.body, frame.body_length);
+		at += format_record_tail(format, at, captured);
+		output_commit((size_t)(at - start));
+	} else {
+		output_commit((size_t)(at - start));
 		output_reference(frame.body, frame.body_length);
-	output_copy(around, format_record_tail(format, around, captured));
+		output_commit(format_record_tail(format, at, captured));
+	}
 	output_end_record();
 	if (++run->packets == run->capture->options->count)
 		end(run, ENDING_COUNT);
@@ -201,14 +211,20 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
 	return count;
 }
 
-/* Writes all that is ready. Returns how many packets there were. */
+/*
+ * Writes what is ready, at most a ring's worth, so that a flood does not keep it from noticing a
+ * stop. Returns how many packets there were.
+ */
 static uint64_t drain(struct run *run)
 {
 	uint64_t count = 0;
+	unsigned int blocks = 0;
 	uint8_t *block;
 
-	while (may_go_on(run) && (block = ring_ready_block(&run->ring, run->held)) != NULL) {
+	while (may_go_on(run) && blocks < run->ring.block_count &&
+	       (block = ring_ready_block(&run->ring, run->held)) != NULL) {
 		count += drain_block(run, block);
+		blocks++;
 		run->held++;
 		if (output_pending() >= BATCH_BYTES || run->held * HELD_SHARE >= run->ring.block_count)
 			flush(run);
@@ -217,6 +233,7 @@ static uint64_t drain(struct run *run)
 		flush(run);
 	if (run->losing)
 		count_drops(run);
+	pace_drained(&run->pace, &run->ring, count, blocks);
 	return count;
 }
 
@@ -304,9 +321,7 @@ static void show_progress(struct run *run)
 
 static void write_header(struct run *run)
 {
-	static uint8_t header[FORMAT_HEADER_SIZE];
-
-	output_copy(header, format_header(&run->capture->format, header));
+	output_commit(format_header(&run->capture->format, output_space()));
 	output_end_record();
 	flush(run);
 }
@@ -327,14 +342,10 @@ static const char *ending_text(const struct run *run)
 
 static void write_trailer(struct run *run)
 {
-	uint8_t trailer[FORMAT_TRAILER_SIZE];
 	const struct format_statistics statistics = { run->received, run->dropped, wall_clock(),
 						      ending_text(run) };
-	size_t length = format_trailer(&run->capture->format, trailer, &statistics);
 
-	if (length == 0)
-		return;
-	output_copy(trailer, length);
+	output_commit(format_trailer(&run->capture->format, output_space(), &statistics));
 	output_end_record();
 	flush(run);
 }
@@ -387,7 +398,6 @@ static void run_until_end(struct run *run)
 			log_record(LOG_INFO, "interface is up again",
 				   LOG_FIELDS(LOG_TEXT("interface", run->capture->options->interface)));
 		}
-		pace_drained(&run->pace, packets);
 		show_progress(run);
 		if (last)
 			end(run, ENDING_ASKED);

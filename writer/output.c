@@ -66,13 +66,15 @@ static void add_vector(const void *bytes, size_t length)
 		vectors[vector_count++] = (struct iovec){ (void *)(uintptr_t)bytes, length };
 }
 
-void output_copy(const void *bytes, size_t length)
+uint8_t *output_space(void)
 {
-	uint8_t *at = copies + copied;
+	return copies + copied;
+}
 
-	memcpy(at, bytes, length);
+void output_commit(size_t length)
+{
+	add_vector(copies + copied, length);
 	copied += length;
-	add_vector(at, length);
 }
 
 void output_reference(const void *bytes, size_t length)

@@ -22,16 +22,19 @@ const char *output_prepare(void);
 bool output_is_terminal(void);
 
 /*
- * Adds bytes to the record that is being built: copied, or referenced (they must stay as they
- * are until the flush). There is always room for a record begun when output_has_room() was true.
+ * Where the next bytes of the record that is being built are to be put, and that `length` of
+ * them have been. There is room for a record begun when output_has_room() was true.
  */
-void output_copy(const void *bytes, size_t length);
+uint8_t *output_space(void);
+void output_commit(size_t length);
+
+/* Adds bytes to the record that stay where and as they are until the flush. */
 void output_reference(const void *bytes, size_t length);
 
 /* Ends the record that is being built. */
 void output_end_record(void);
 
-/* Room for one more record of up to `length` bytes, of which those copied fit. */
+/* Room for one more record with up to `length` committed bytes. */
 bool output_has_room(size_t length);
 
 /* Bytes gathered and not yet written. */

@@ -12,10 +12,10 @@
 
 #define BUSY_PACKETS_PER_MS 2 /* from here on wake-ups outweigh the packets */
 #define SLEEP_MOST_MS 48      /* what a reader may notice as delay */
-/* 10 Gbit/s fill a ring of 32 MiB in 27 ms. */
-#define SLICE_MS 16
+/* 10 Gbit/s of full-size packets fill a ring of 32 MiB in 27 ms. */
+#define SLICE_MS 24
 #define SLICE_RING_BYTES (32u << 20)
-#define FULL_SHARE 4 /* a quarter of the ring in use ends the sleep */
+#define FULL_SHARE 4 /* a sleep is to fill a quarter of the ring at most */
 
 static int64_t now_ms(void)
 {
@@ -33,19 +33,30 @@ void pace_start(struct pace *pace, const struct ring *ring)
 	*pace = (struct pace){ .slice_ms = slice > SLICE_MS ? SLICE_MS : (int)slice, .last_ms = now_ms() };
 }
 
-void pace_drained(struct pace *pace, uint64_t packets)
+/* As long as the ring can take it at the present rate. */
+static int64_t longest_sleep(const struct ring *ring, int64_t elapsed, unsigned int blocks)
 {
-	int64_t now = now_ms(), elapsed = now - pace->last_ms;
+	int64_t bearable = elapsed * ring->block_count / FULL_SHARE / (blocks > 0 ? blocks : 1);
+
+	return bearable < SLEEP_MOST_MS ? bearable : SLEEP_MOST_MS;
+}
+
+void pace_drained(struct pace *pace, const struct ring *ring, uint64_t packets, unsigned int blocks)
+{
+	int64_t now = now_ms(), elapsed = now - pace->last_ms, most;
 
 	if (elapsed == 0)
 		return;
+	most = longest_sleep(ring, elapsed, blocks);
 	pace->last_ms = now;
 	if (packets < (uint64_t)elapsed * BUSY_PACKETS_PER_MS)
 		pace->sleep_ms = 0;
 	else if (pace->sleep_ms == 0)
 		pace->sleep_ms = RING_RETIRE_TIMEOUT_MS;
-	else if (pace->sleep_ms < SLEEP_MOST_MS)
-		pace->sleep_ms = pace->sleep_ms * 2 < SLEEP_MOST_MS ? pace->sleep_ms * 2 : SLEEP_MOST_MS;
+	else
+		pace->sleep_ms *= 2;
+	if (pace->sleep_ms > most)
+		pace->sleep_ms = (int)most;
 	pace->until_ms = now + pace->sleep_ms;
 }
 

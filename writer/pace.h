@@ -15,8 +15,8 @@ struct pace {
 /* For a ring of this size. */
 void pace_start(struct pace *pace, const struct ring *ring);
 
-/* To be told after each drain how many packets there were. */
-void pace_drained(struct pace *pace, uint64_t packets);
+/* To be told after each drain how many packets there were, in how many blocks. */
+void pace_drained(struct pace *pace, const struct ring *ring, uint64_t packets, unsigned int blocks);
 
 /*
  * How long to sleep now without waiting for the packet socket, in ms; 0 to wait for it instead.
