@@ -19,7 +19,7 @@
 /* A packet up to here is copied, a larger one written from the ring: make bench, "copy or refer". */
 #define COPY_MOST 1024
 #define COPIED_MOST (FORMAT_RECORD_HEAD_MAX + FRAME_HEAD_MAX + COPY_MOST + FORMAT_RECORD_TAIL_MAX)
-#define BATCH_BYTES (256u << 10)
+#define BATCH_BYTES (1024u << 10)
 #define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
 #define PROGRESS_INTERVAL_MS 250
 /*
@@ -218,14 +218,14 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
  */
 static uint64_t drain(struct run *run)
 {
-	uint64_t count = 0;
-	unsigned int blocks = 0;
+	const uint64_t bytes = output_written();
+	struct drained drained = { 0 };
 	uint8_t *block;
 
-	while (may_go_on(run) && blocks < run->ring.block_count &&
+	while (may_go_on(run) && drained.blocks < run->ring.block_count &&
 	       (block = ring_ready_block(&run->ring, run->held)) != NULL) {
-		count += drain_block(run, block);
-		blocks++;
+		drained.packets += drain_block(run, block);
+		drained.blocks++;
 		run->held++;
 		if (output_pending() >= BATCH_BYTES || run->held * HELD_SHARE >= run->ring.block_count)
 			flush(run);
@@ -234,8 +234,9 @@ static uint64_t drain(struct run *run)
 		flush(run);
 	if (run->losing)
 		count_drops(run);
-	pace_drained(&run->pace, &run->ring, count, blocks);
-	return count;
+	drained.bytes = output_written() - bytes;
+	pace_drained(&run->pace, &run->ring, &drained);
+	return drained.packets;
 }
 
 /* The packet socket has an error: its interface went down, or away. */

@@ -1,8 +1,8 @@
 /*
  * stdout: whole records, gathered and written together, and no torn one at the end.
  *
- * Writes block: stdout's file description may be shared with others, so O_NONBLOCK is not ours
- * to set. A stop request interrupts them (stop.h).
+ * stdout's file description may be shared with others, so O_NONBLOCK is not ours to set. A pipe is
+ * given no more than it has room for; elsewhere writes block, and a stop interrupts them (stop.h).
  */
 #include "output.h"
 
@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -24,8 +25,7 @@
 #define VECTORS_MAX IOV_MAX
 #define VECTORS_PER_RECORD 3     /* copied, referenced, copied */
 #define STALL_LIMIT_MS 2000      /* at a stop, a reader that takes nothing for this long is given up */
-#define PIPE_BYTES (512 << 10)   /* while capturing; */
-#define PIPE_BYTES_LAST (1 << 20) /* grown to this for the end of a record if the reader stalls */
+#define RETRY_NS 500000          /* between looks at a pipe that is too full */
 #define SEND_BUFFER_LAST (1 << 20)
 
 static uint8_t copies[COPY_BYTES];
@@ -37,14 +37,18 @@ static size_t record_count;
 static size_t pending;
 static uint64_t written;
 static bool torn;
+static size_t pipe_bytes; /* stdout's capacity if it is a pipe, else 0 */
 
 const char *output_prepare(void)
 {
-	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+	int flags = fcntl(STDOUT_FILENO, F_GETFL), capacity;
 
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
 		return "stdout is closed";
-	fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_BYTES); /* refused for anything else, and that is fine */
+	fcntl(STDOUT_FILENO, F_SETPIPE_SZ, OUTPUT_PIPE_BYTES); /* may be refused: it stays as it is */
+	capacity = fcntl(STDOUT_FILENO, F_GETPIPE_SZ);         /* fails for anything but a pipe */
+	if (capacity > 0 && (flags & O_DIRECT) == 0) /* whose pages are not filled up, pipe(2) */
+		pipe_bytes = (size_t)capacity;
 	return NULL;
 }
 
@@ -108,49 +112,33 @@ bool output_torn(void)
 	return torn;
 }
 
-/* Bytes from `done` to the end of the record it lies in; 0 on a record boundary. */
-static size_t to_record_end(size_t done)
+/* How many of the batch's records end at or before `limit`. */
+static size_t records_up_to(size_t limit)
 {
 	size_t low = 0, high = record_count;
 
-	if (done == 0)
-		return 0;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (record_ends[middle] < done)
+		if (record_ends[middle] <= limit)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < record_count ? record_ends[low] - done : 0;
+	return low;
 }
 
-/* Takes the first `length` bytes off *first and the vectors after it. */
-static void consume(size_t *first, size_t length)
+/* The last record boundary at or before `limit`. */
+static size_t boundary_before(size_t limit)
 {
-	while (length > 0) {
-		struct iovec *vector = &vectors[*first];
-		size_t taken = length < vector->iov_len ? length : vector->iov_len;
-		vector->iov_base = (uint8_t *)vector->iov_base + taken;
-		vector->iov_len -= taken;
-		length -= taken;
-		if (vector->iov_len == 0)
-			(*first)++;
-	}
+	size_t count = records_up_to(limit);
+
+	return count > 0 ? record_ends[count - 1] : 0;
 }
 
-/* Cuts the vectors from `first` on to `length` bytes in all. */
-static void limit_vectors(size_t first, size_t length)
+/* The first record boundary after `done`, which is not the end of the batch. */
+static size_t boundary_after(size_t done)
 {
-	size_t last = first;
-
-	while (last < vector_count && length > 0) {
-		if (vectors[last].iov_len > length)
-			vectors[last].iov_len = length;
-		length -= vectors[last].iov_len;
-		last++;
-	}
-	vector_count = last;
+	return record_ends[records_up_to(done)];
 }
 
 static int64_t now_ms(void)
@@ -161,21 +149,23 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* For a stdout that somebody else has made non-blocking. */
-static void wait_writable(void)
+/* Waits a moment, for a condition of poll(2) or for nothing but the reader going away. */
+static enum output_result wait_for_reader(short events)
 {
-	struct pollfd stdout_ready = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	const struct timespec moment = { 0, RETRY_NS };
+	struct pollfd watched = { .fd = STDOUT_FILENO, .events = events };
 
-	poll(&stdout_ready, 1, STOP_KICK_MS);
+	if (ppoll(&watched, 1, &moment, NULL) > 0 && (watched.revents & (POLLERR | POLLHUP)) != 0)
+		return OUTPUT_READER_GONE;
+	return OUTPUT_OK;
 }
 
-/* Room for the end of a record that a stalled reader has only the beginning of. */
-static void enlarge_stdout(void)
+/* Room in a socket for the end of a record that a stalled reader has the beginning of. */
+static void enlarge_send_buffer(void)
 {
 	const int bytes = SEND_BUFFER_LAST;
 
-	if (fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_BYTES_LAST) < 0)
-		setsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	setsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
 /* A file on a full disk keeps its last whole record. */
@@ -192,10 +182,69 @@ static bool take_back(size_t partial)
 
 /* How far one flush has come. */
 struct flush_state {
-	size_t first, done;   /* vector, bytes */
+	size_t done;          /* bytes */
+	size_t vector;        /* the first one that is not written whole: its rest is in it */
 	int64_t stalled_since; /* ms, once a stop is requested and nothing moves; else 0 */
+	int unread;           /* bytes in the pipe when last looked at */
 	bool last_record;     /* only the end of this record is still to be written */
 };
+
+/*
+ * Bytes that a pipe takes now without blocking. A write may leave pages of a pipe partly empty, but
+ * of two neighbours never more than one page's worth: pipe_write() in fs/pipe.c fills up the last
+ * page if what is to follow fits. So twice the unread bytes, rounded up, are in use at most.
+ */
+static size_t pipe_room(struct flush_state *state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), used;
+	int unread = 0;
+
+	ioctl(STDOUT_FILENO, FIONREAD, &unread);
+	if (unread < state->unread)
+		state->stalled_since = 0;
+	state->unread = unread;
+	if (unread == 0)
+		return pipe_bytes;
+	used = (size_t)unread * 2 + 2 * page;
+	return used < pipe_bytes ? (pipe_bytes - used) / page * page : 0;
+}
+
+/* How far to write next. A pipe is given whole records that it has room for, so it never tears one. */
+static size_t next_end(struct flush_state *state)
+{
+	size_t room, end;
+
+	if (pipe_bytes == 0)
+		return pending;
+	room = pipe_room(state);
+	end = boundary_before(state->done + room);
+	/* Larger than the whole pipe: there is no other way than piece by piece. */
+	return end <= state->done && room == pipe_bytes ? boundary_after(state->done) : end;
+}
+
+/* One write of at most `length` bytes. Returns as writev(2). */
+static ssize_t write_some(struct flush_state *state, size_t length)
+{
+	size_t count = 0, total = 0, surplus;
+	ssize_t written_now;
+
+	while (total < length)
+		total += vectors[state->vector + count++].iov_len;
+	surplus = total - length;
+	vectors[state->vector + count - 1].iov_len -= surplus;
+	written_now = writev(STDOUT_FILENO, vectors + state->vector, (int)count);
+	vectors[state->vector + count - 1].iov_len += surplus;
+	for (size_t left = written_now > 0 ? (size_t)written_now : 0; left > 0;) {
+		struct iovec *vector = &vectors[state->vector];
+		size_t taken = left < vector->iov_len ? left : vector->iov_len;
+		vector->iov_base = (uint8_t *)vector->iov_base + taken;
+		vector->iov_len -= taken;
+		left -= taken;
+		if (vector->iov_len == 0)
+			state->vector++;
+	}
+	return written_now;
+}
 
 /* After a stop request: is it time to give the reader up? */
 static bool out_of_patience(struct flush_state *state)
@@ -209,62 +258,65 @@ static bool out_of_patience(struct flush_state *state)
 	return now_ms() - state->stalled_since >= STALL_LIMIT_MS;
 }
 
-/* Goes on to the end of the record the reader has the beginning of. False if there is none. */
-static bool only_finish_record(struct flush_state *state)
+/* What a failed write means; OUTPUT_OK: nothing, try again. */
+static enum output_result judge_error(void)
 {
-	if (state->last_record || to_record_end(state->done) == 0)
-		return false;
-	limit_vectors(state->first, to_record_end(state->done));
-	enlarge_stdout();
-	state->last_record = true;
-	return true;
+	if (errno == EPIPE || errno == ECONNRESET)
+		return OUTPUT_READER_GONE;
+	if (errno == EAGAIN) /* somebody else has made stdout non-blocking */
+		return wait_for_reader(POLLOUT);
+	return errno == EINTR ? OUTPUT_OK : OUTPUT_FAILED;
 }
 
-static enum output_result write_vectors(struct flush_state *state)
+static enum output_result write_up_to(struct flush_state *state, size_t end)
 {
-	while (state->first < vector_count) {
-		ssize_t count = writev(STDOUT_FILENO, vectors + state->first,
-				       (int)(vector_count - state->first));
+	while (state->done < end) {
+		ssize_t count = write_some(state, end - state->done);
+		enum output_result result = count > 0 ? OUTPUT_OK : judge_error();
+
+		if (result != OUTPUT_OK)
+			return result;
 		if (count > 0) {
-			consume(&state->first, (size_t)count);
 			state->done += (size_t)count;
 			state->stalled_since = 0;
-			if (!stop_urgent() || state->last_record)
-				continue;
-		} else if (errno == EPIPE || errno == ECONNRESET) {
-			return OUTPUT_READER_GONE;
-		} else if (errno == EAGAIN) {
-			wait_writable();
-		} else if (errno != EINTR) {
-			return OUTPUT_FAILED;
 		}
-		if (out_of_patience(state) && !only_finish_record(state))
+		if (state->done == end || (count > 0 && !stop_urgent()) || !out_of_patience(state))
+			continue;
+		if (state->last_record || boundary_before(state->done) == state->done)
 			return OUTPUT_ABANDONED;
+		/* Give up, but not in the middle of a record that the reader has the beginning of. */
+		end = boundary_after(state->done);
+		enlarge_send_buffer();
+		state->last_record = true;
 	}
 	return state->last_record ? OUTPUT_ABANDONED : OUTPUT_OK;
 }
 
-/* Bytes of a record whose end could not be written; 0 if there is none. */
-static size_t partial_record(size_t done)
+static enum output_result write_pending(struct flush_state *state)
 {
-	size_t missing = to_record_end(done), begin = 0;
+	enum output_result result = OUTPUT_OK;
 
-	if (missing == 0)
-		return 0;
-	for (size_t i = 0; i < record_count && record_ends[i] <= done; i++)
-		begin = record_ends[i];
-	return done - begin;
+	while (result == OUTPUT_OK && state->done < pending) {
+		size_t end = next_end(state);
+		if (end > state->done)
+			result = write_up_to(state, end);
+		else if (out_of_patience(state))
+			result = OUTPUT_ABANDONED;
+		else
+			result = wait_for_reader(0);
+	}
+	return result;
 }
 
 enum output_result output_flush(void)
 {
 	struct flush_state state = { 0 };
-	enum output_result result = write_vectors(&state);
+	enum output_result result = write_pending(&state);
 	int saved = errno;
 
 	written += state.done;
 	if (result == OUTPUT_FAILED || result == OUTPUT_ABANDONED) {
-		size_t partial = partial_record(state.done);
+		size_t partial = state.done - boundary_before(state.done);
 		if (partial > 0 && take_back(partial))
 			written -= partial;
 		else if (partial > 0)

@@ -10,6 +10,8 @@
 
 #include <time.h>
 
+#include "output.h"
+
 #define BUSY_PACKETS_PER_MS 2 /* from here on wake-ups outweigh the packets */
 #define SLEEP_MOST_MS 48      /* what a reader may notice as delay */
 #define FULL_SHARE 4          /* a sleep is to fill a quarter of the ring at most */
@@ -27,27 +29,31 @@ void pace_start(struct pace *pace)
 	*pace = (struct pace){ .drained_ms = now_ms() };
 }
 
-/* At most twice the last one: the first packets of a burst are printed soon. */
-static int64_t next_sleep(const struct pace *pace, const struct ring *ring, int64_t elapsed,
-			  unsigned int blocks)
+static int64_t at_most(int64_t value, int64_t bound)
 {
-	int64_t sleep = pace->sleep_ms > 0 ? 2 * pace->sleep_ms : RING_RETIRE_TIMEOUT_MS;
-	int64_t bearable = elapsed * ring->block_count / FULL_SHARE / (blocks > 0 ? blocks : 1);
-
-	if (sleep > bearable)
-		sleep = bearable;
-	return sleep < SLEEP_MOST_MS ? sleep : SLEEP_MOST_MS;
+	return value < bound ? value : bound;
 }
 
-void pace_drained(struct pace *pace, const struct ring *ring, uint64_t packets, unsigned int blocks)
+/* At most twice the last one: the first packets of a burst are printed soon. */
+static int64_t next_sleep(const struct pace *pace, const struct ring *ring, int64_t elapsed,
+			  const struct drained *drained)
+{
+	int64_t sleep = pace->sleep_ms > 0 ? 2 * pace->sleep_ms : RING_RETIRE_TIMEOUT_MS;
+
+	sleep = at_most(sleep, elapsed * ring->block_count / FULL_SHARE / (drained->blocks + 1));
+	sleep = at_most(sleep, elapsed * OUTPUT_PIPE_BYTES / (int64_t)(drained->bytes + 1));
+	return at_most(sleep, SLEEP_MOST_MS);
+}
+
+void pace_drained(struct pace *pace, const struct ring *ring, const struct drained *drained)
 {
 	int64_t now = now_ms(), elapsed = now - pace->drained_ms;
 
 	if (elapsed == 0)
 		return;
 	pace->drained_ms = now;
-	pace->sleep_ms = packets < (uint64_t)elapsed * BUSY_PACKETS_PER_MS ?
-				 0 : next_sleep(pace, ring, elapsed, blocks);
+	pace->sleep_ms = drained->packets < (uint64_t)elapsed * BUSY_PACKETS_PER_MS ?
+				 0 : next_sleep(pace, ring, elapsed, drained);
 }
 
 int pace_sleep(const struct pace *pace)

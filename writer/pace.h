@@ -12,8 +12,15 @@ struct pace {
 
 void pace_start(struct pace *pace);
 
-/* To be told after each drain how many packets there were, in how many blocks. */
-void pace_drained(struct pace *pace, const struct ring *ring, uint64_t packets, unsigned int blocks);
+/* What one look into the ring has found. */
+struct drained {
+	uint64_t packets;
+	uint64_t bytes;      /* of output */
+	unsigned int blocks; /* of the ring */
+};
+
+/* To be told after each drain what there was. */
+void pace_drained(struct pace *pace, const struct ring *ring, const struct drained *drained);
 
 /* How long to sleep now without waiting for the packet socket, in ms; 0 to wait for it instead. */
 int pace_sleep(const struct pace *pace);

@@ -5,8 +5,8 @@
  */
 #include "sandbox_rules.h"
 
-#include <fcntl.h>
 #include <linux/if_packet.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -23,8 +23,8 @@ static const struct sandbox_rule RULES[] = {
 	ALLOW_ON(ftruncate, STDOUT_FILENO), ALLOW_ON(lseek, STDOUT_FILENO),
 	ALLOW_ON(fstat, STDOUT_FILENO),
 	SANDBOX_ALLOW_IF(newfstatat, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO)), /* glibc's fstat() */
-	SANDBOX_ALLOW_IF(fcntl, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
-			 SANDBOX_ARGUMENT_IS(1, F_SETPIPE_SZ)),
+	SANDBOX_ALLOW_IF(ioctl, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
+			 SANDBOX_ARGUMENT_IS(1, FIONREAD)),
 	SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
 			 SANDBOX_ARGUMENT_IS(1, SOL_SOCKET), SANDBOX_ARGUMENT_IS(2, SO_SNDBUF)),
 
