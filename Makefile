@@ -5,7 +5,7 @@ CFLAGS ?= -O2 -g
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
-BUILD ?= build
+BUILD ?= build$(if $(filter 1,$(SANITIZE)),/sanitized)
 
 ifneq ($(V),1)
 Q = @
@@ -103,7 +103,60 @@ check:
 	@tests/install-packages check
 	@tests/run-checks
 
+# Everything but the two main()s, for the tests that call functions.
+TESTED = $(filter-out %/main.o,$(COMMON) $(HELPER) $(WRITER))
+
+# cmocka is a shared library only.
+UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+UNIT_OBJECTS = $(UNIT:=.o) $(BUILD)/tests/unit/scratch.o
+
+unit: $(UNIT)
+	$(Q)for test in $(UNIT); do $$test || exit; done
+
+unit-build: $(UNIT)
+
+$(UNIT_OBJECTS): ALL_CPPFLAGS += -Ihelper -Iwriter -I.
+
+$(BUILD)/tested.a: $(TESTED)
+	$(SAY) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(UNIT): %: %.o $(BUILD)/tests/unit/scratch.o $(BUILD)/tested.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka -lpcap -ljansson
+
+# libFuzzer is clang's. The helper's half runs on the same replaced calls as in the helper.
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 600
+FUZZ_BUILD = $(BUILD)/fuzzing
+FUZZ_CFLAGS = -g -O1 -fPIE -Icommon -Ihelper -Iwriter -I. -D_GNU_SOURCE -std=gnu11 $(WARNINGS) \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ = $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_TESTED = $(patsubst $(BUILD)/%,$(FUZZ_BUILD)/%,$(TESTED))
+
+fuzz: $(FUZZ)
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ)
+
+fuzz-build: $(FUZZ)
+
+$(FUZZ_BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(FUZZ_BUILD)/tested.a: $(FUZZ_TESTED)
+	$(SAY) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/tested.a
+	$(SAY) LD $@
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(HELPER_WRAPS) -o $@ $^ \
+		-Wl,-Bstatic -lpcap -ljansson -Wl,-Bdynamic
+
+-include $(UNIT_OBJECTS:.o=.d) $(wildcard $(FUZZ_BUILD)/*/*.d $(FUZZ_BUILD)/tests/fuzz/*.d)
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all install uninstall demo check clean
+.PHONY: all unit unit-build fuzz fuzz-build install uninstall demo check clean
+.SECONDARY: $(UNIT_OBJECTS)

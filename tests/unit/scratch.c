@@ -1,0 +1,44 @@
+/* What the unit tests share: cmocka, a look at stderr and stdout, and the count of open fds. */
+#include "scratch.h"
+
+#include <dirent.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define CAPTURED_SIZE (1u << 20)
+
+static int captured_fd = -1, before = -1, file = -1;
+
+void scratch_begin_capture(int fd)
+{
+	captured_fd = fd;
+	before = dup(fd);
+	file = memfd_create("captured", MFD_CLOEXEC);
+	assert_true(before >= 0 && file >= 0);
+	assert_int_equal(dup2(file, fd), fd);
+}
+
+const char *scratch_end_capture(void)
+{
+	static char text[CAPTURED_SIZE];
+	ssize_t length = pread(file, text, sizeof text - 1, 0);
+
+	dup2(before, captured_fd);
+	close(before);
+	close(file);
+	assert_true(length >= 0);
+	text[length] = '\0';
+	return text;
+}
+
+int scratch_open_fds(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	int count = 0;
+
+	assert_non_null(folder);
+	while (readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count;
+}

@@ -1,0 +1,421 @@
+/* common/protocol.c: each message at its bounds. */
+#include "protocol.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "scratch.h"
+
+static struct open_request open_request(void)
+{
+	return (struct open_request){ .header = { PROTOCOL_VERSION, MESSAGE_OPEN },
+				      .snaplen = 1500,
+				      .interface = "eth0",
+				      .guard = "not tcp port 2222",
+				      .filter = "port 80" };
+}
+
+static bool open_accepts(const struct open_request *request)
+{
+	return open_request_valid(request, sizeof *request);
+}
+
+static bool open_accepts_interface(const char *name)
+{
+	struct open_request request = open_request();
+
+	memset(request.interface, 0, sizeof request.interface);
+	memcpy(request.interface, name, strnlen(name, sizeof request.interface));
+	return open_accepts(&request);
+}
+
+static struct open_reply open_reply(void)
+{
+	return (struct open_reply){ .header = { PROTOCOL_VERSION, MESSAGE_OPEN_REPLY } };
+}
+
+static bool reply_accepts(const struct open_reply *reply)
+{
+	return open_reply_valid(reply, sizeof *reply);
+}
+
+static struct lookup_request lookup_request(void)
+{
+	return (struct lookup_request){ .header = { PROTOCOL_VERSION, MESSAGE_LOOKUP },
+					.name = "example.org" };
+}
+
+static bool lookup_accepts(const struct lookup_request *request)
+{
+	return lookup_request_valid(request, sizeof *request);
+}
+
+static struct lookup_answer lookup_answer(void)
+{
+	struct lookup_answer answer = { .header = { PROTOCOL_VERSION, MESSAGE_LOOKUP_ANSWER } };
+
+	for (size_t i = 0; i < LOOKUP_ADDRESS_MAX; i++)
+		answer.entry[i].family = i % 2 == 0 ? AF_INET : AF_INET6;
+	return answer;
+}
+
+static bool answer_accepts(const struct lookup_answer *answer)
+{
+	return lookup_answer_valid(answer, sizeof *answer);
+}
+
+static void open_request_is_taken_at_its_exact_size_only(void **state)
+{
+	struct open_request request = open_request();
+
+	(void)state;
+	assert_true(open_request_valid(&request, sizeof request));
+	assert_false(open_request_valid(&request, sizeof request - 1));
+	assert_false(open_request_valid(&request, sizeof request + 1));
+	assert_false(open_request_valid(&request, sizeof request.header));
+	assert_false(open_request_valid(&request, 0));
+	assert_false(open_request_valid(&request, SIZE_MAX));
+}
+
+static void open_request_of_another_version_is_refused(void **state)
+{
+	struct open_request request = open_request();
+
+	(void)state;
+	request.header.version = PROTOCOL_VERSION + 1;
+	assert_false(open_accepts(&request));
+	request.header.version = PROTOCOL_VERSION - 1;
+	assert_false(open_accepts(&request));
+}
+
+static void open_request_of_another_type_is_refused(void **state)
+{
+	struct open_request request = open_request();
+
+	(void)state;
+	for (uint32_t type = MESSAGE_OPEN + 1; type <= MESSAGE_LOOKUP_ANSWER; type++) {
+		request.header.type = type;
+		assert_false(open_accepts(&request));
+	}
+	request.header.type = 0;
+	assert_false(open_accepts(&request));
+}
+
+static void open_request_takes_every_known_flag_and_no_other(void **state)
+{
+	struct open_request request = open_request();
+
+	(void)state;
+	for (unsigned int bit = 0; bit < 32; bit++) {
+		request.flags = UINT32_C(1) << bit;
+		assert_int_equal(open_accepts(&request), (request.flags & OPEN_FLAGS_ALL) != 0);
+	}
+	request.flags = OPEN_FLAGS_ALL;
+	assert_true(open_accepts(&request));
+	request.flags = UINT32_MAX;
+	assert_false(open_accepts(&request));
+}
+
+static void open_request_takes_a_snaplen_from_1_to_262144(void **state)
+{
+	static const struct {
+		uint32_t snaplen;
+		bool valid;
+	} CASES[] = { { 0, false }, { 1, true }, { 262144, true }, { 262145, false },
+		      { UINT32_C(1) << 31, false }, { UINT32_MAX, false } };
+	struct open_request request = open_request();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(CASES); i++) {
+		request.snaplen = CASES[i].snaplen;
+		assert_int_equal(open_accepts(&request), CASES[i].valid);
+	}
+}
+
+static void interface_name_may_have_15_characters(void **state)
+{
+	(void)state;
+	assert_true(open_accepts_interface("e"));
+	assert_true(open_accepts_interface("any"));
+	assert_true(open_accepts_interface("br-0.12@_!~\xc3\xa9"));
+	assert_true(open_accepts_interface("fifteen-letters"));
+	assert_true(open_accepts_interface("..."));
+}
+
+static void interface_name_must_be_terminated(void **state)
+{
+	(void)state;
+	assert_false(open_accepts_interface("sixteen-letters!"));
+}
+
+static void interface_name_must_not_be_empty(void **state)
+{
+	(void)state;
+	assert_false(open_accepts_interface(""));
+}
+
+static void interface_name_can_never_be_part_of_a_path(void **state)
+{
+	static const char *const NAMES[] = { ".",   "..",   "/",     "../eth0", "a/b", "eth0/",
+					     "a:0", "a b",  "a\tb",  "a\nb",	"a\vb", "a\fb",
+					     "a\rb", " eth0", "eth0 " };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(NAMES); i++)
+		assert_false(open_accepts_interface(NAMES[i]));
+}
+
+static void guard_must_be_terminated(void **state)
+{
+	struct open_request request = open_request();
+
+	(void)state;
+	memset(request.guard, 'g', sizeof request.guard);
+	assert_false(open_accepts(&request));
+	request.guard[sizeof request.guard - 1] = '\0';
+	assert_true(open_accepts(&request));
+	memset(request.guard, 0, sizeof request.guard);
+	assert_true(open_accepts(&request));
+}
+
+static void filter_must_be_terminated(void **state)
+{
+	struct open_request request = open_request();
+
+	(void)state;
+	memset(request.filter, 'f', sizeof request.filter);
+	assert_false(open_accepts(&request));
+	request.filter[sizeof request.filter - 1] = '\0';
+	assert_true(open_accepts(&request));
+	memset(request.filter, 0, sizeof request.filter);
+	assert_true(open_accepts(&request));
+}
+
+static void open_reply_is_taken_at_its_exact_size_only(void **state)
+{
+	struct open_reply reply = open_reply();
+
+	(void)state;
+	assert_true(open_reply_valid(&reply, sizeof reply));
+	assert_false(open_reply_valid(&reply, sizeof reply - 1));
+	assert_false(open_reply_valid(&reply, sizeof reply + 1));
+	assert_false(open_reply_valid(&reply, 0));
+}
+
+static void open_reply_of_another_version_or_type_is_refused(void **state)
+{
+	struct open_reply reply = open_reply();
+
+	(void)state;
+	reply.header.version++;
+	assert_false(reply_accepts(&reply));
+	reply = open_reply();
+	reply.header.type = MESSAGE_OPEN;
+	assert_false(reply_accepts(&reply));
+	reply.header.type = MESSAGE_PACKET_FD;
+	assert_false(reply_accepts(&reply));
+}
+
+static void open_reply_takes_every_known_result_and_no_other(void **state)
+{
+	struct open_reply reply = open_reply();
+
+	(void)state;
+	for (reply.result = 0; reply.result < OPEN_RESULT_COUNT; reply.result++)
+		assert_true(reply_accepts(&reply));
+	assert_false(reply_accepts(&reply));
+	reply.result = UINT32_MAX;
+	assert_false(reply_accepts(&reply));
+}
+
+static void open_reply_takes_0_and_1_as_truth_values(void **state)
+{
+	struct open_reply reply = open_reply();
+	uint32_t *const values[] = { &reply.had_capability, &reply.no_new_privs, &reply.guarded };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(values); i++) {
+		*values[i] = 1;
+		assert_true(reply_accepts(&reply));
+		*values[i] = 2;
+		assert_false(reply_accepts(&reply));
+		*values[i] = 0;
+	}
+}
+
+static void open_reply_text_must_be_terminated(void **state)
+{
+	struct open_reply reply = open_reply();
+
+	(void)state;
+	memset(reply.text, 't', sizeof reply.text);
+	assert_false(reply_accepts(&reply));
+	reply.text[sizeof reply.text - 1] = '\0';
+	assert_true(reply_accepts(&reply));
+}
+
+static void packet_fd_message_is_taken_at_its_exact_size_only(void **state)
+{
+	struct packet_fd_message message = { { PROTOCOL_VERSION, MESSAGE_PACKET_FD } };
+
+	(void)state;
+	assert_true(packet_fd_message_valid(&message, sizeof message));
+	assert_false(packet_fd_message_valid(&message, sizeof message - 1));
+	assert_false(packet_fd_message_valid(&message, sizeof message + 1));
+	assert_false(packet_fd_message_valid(&message, 0));
+}
+
+static void packet_fd_message_of_another_version_or_type_is_refused(void **state)
+{
+	struct packet_fd_message message = { { PROTOCOL_VERSION + 1, MESSAGE_PACKET_FD } };
+
+	(void)state;
+	assert_false(packet_fd_message_valid(&message, sizeof message));
+	message.header = (struct message_header){ PROTOCOL_VERSION, MESSAGE_OPEN_REPLY };
+	assert_false(packet_fd_message_valid(&message, sizeof message));
+}
+
+static void lookup_request_is_taken_at_its_exact_size_only(void **state)
+{
+	struct lookup_request request = lookup_request();
+
+	(void)state;
+	assert_true(lookup_request_valid(&request, sizeof request));
+	assert_false(lookup_request_valid(&request, sizeof request - 1));
+	assert_false(lookup_request_valid(&request, sizeof request + 1));
+	assert_false(lookup_request_valid(&request, 0));
+}
+
+static void lookup_request_of_another_version_or_type_is_refused(void **state)
+{
+	struct lookup_request request = lookup_request();
+
+	(void)state;
+	request.header.version++;
+	assert_false(lookup_accepts(&request));
+	request = lookup_request();
+	request.header.type = MESSAGE_LOOKUP_ANSWER;
+	assert_false(lookup_accepts(&request));
+}
+
+static void lookup_request_takes_every_known_kind_and_no_other(void **state)
+{
+	struct lookup_request request = lookup_request();
+
+	(void)state;
+	for (request.kind = 0; request.kind < LOOKUP_KIND_COUNT; request.kind++)
+		assert_true(lookup_accepts(&request));
+	assert_false(lookup_accepts(&request));
+	request.kind = UINT32_MAX;
+	assert_false(lookup_accepts(&request));
+}
+
+static void lookup_name_must_be_terminated(void **state)
+{
+	struct lookup_request request = lookup_request();
+
+	(void)state;
+	memset(request.name, 'n', sizeof request.name);
+	assert_false(lookup_accepts(&request));
+	request.name[sizeof request.name - 1] = '\0';
+	assert_true(lookup_accepts(&request));
+}
+
+static void lookup_answer_is_taken_at_its_exact_size_only(void **state)
+{
+	struct lookup_answer answer = lookup_answer();
+
+	(void)state;
+	assert_true(lookup_answer_valid(&answer, sizeof answer));
+	assert_false(lookup_answer_valid(&answer, sizeof answer - 1));
+	assert_false(lookup_answer_valid(&answer, sizeof answer + 1));
+	assert_false(lookup_answer_valid(&answer, 0));
+}
+
+static void lookup_answer_of_another_version_or_type_is_refused(void **state)
+{
+	struct lookup_answer answer = lookup_answer();
+
+	(void)state;
+	answer.header.version++;
+	assert_false(answer_accepts(&answer));
+	answer = lookup_answer();
+	answer.header.type = MESSAGE_LOOKUP;
+	assert_false(answer_accepts(&answer));
+}
+
+static void lookup_answer_holds_at_most_128_entries(void **state)
+{
+	struct lookup_answer answer = lookup_answer();
+
+	(void)state;
+	answer.count = LOOKUP_ADDRESS_MAX;
+	assert_true(answer_accepts(&answer));
+	answer.count = LOOKUP_ADDRESS_MAX + 1;
+	assert_false(answer_accepts(&answer));
+	answer.count = UINT32_MAX;
+	assert_false(answer_accepts(&answer));
+}
+
+static void every_used_entry_of_an_answer_is_ipv4_or_ipv6(void **state)
+{
+	static const int32_t FAMILIES[] = { AF_UNSPEC, AF_UNIX, AF_PACKET, -1 };
+	struct lookup_answer answer = lookup_answer();
+
+	(void)state;
+	answer.count = 3;
+	for (size_t i = 0; i < COUNT_OF(FAMILIES); i++) {
+		answer.entry[2].family = FAMILIES[i];
+		assert_false(answer_accepts(&answer));
+	}
+	answer.count = 2;
+	assert_true(answer_accepts(&answer));
+}
+
+static void text_is_copied_if_it_fits_with_its_nul(void **state)
+{
+	char field[4] = "old";
+
+	(void)state;
+	assert_int_equal(protocol_copy_text(field, sizeof field, ""), 0);
+	assert_string_equal(field, "");
+	assert_int_equal(protocol_copy_text(field, sizeof field, "abc"), 0);
+	assert_string_equal(field, "abc");
+	assert_int_equal(protocol_copy_text(field, sizeof field, "abcd"), -1);
+	assert_string_equal(field, "abc");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(open_request_is_taken_at_its_exact_size_only),
+		cmocka_unit_test(open_request_of_another_version_is_refused),
+		cmocka_unit_test(open_request_of_another_type_is_refused),
+		cmocka_unit_test(open_request_takes_every_known_flag_and_no_other),
+		cmocka_unit_test(open_request_takes_a_snaplen_from_1_to_262144),
+		cmocka_unit_test(interface_name_may_have_15_characters),
+		cmocka_unit_test(interface_name_must_be_terminated),
+		cmocka_unit_test(interface_name_must_not_be_empty),
+		cmocka_unit_test(interface_name_can_never_be_part_of_a_path),
+		cmocka_unit_test(guard_must_be_terminated),
+		cmocka_unit_test(filter_must_be_terminated),
+		cmocka_unit_test(open_reply_is_taken_at_its_exact_size_only),
+		cmocka_unit_test(open_reply_of_another_version_or_type_is_refused),
+		cmocka_unit_test(open_reply_takes_every_known_result_and_no_other),
+		cmocka_unit_test(open_reply_takes_0_and_1_as_truth_values),
+		cmocka_unit_test(open_reply_text_must_be_terminated),
+		cmocka_unit_test(packet_fd_message_is_taken_at_its_exact_size_only),
+		cmocka_unit_test(packet_fd_message_of_another_version_or_type_is_refused),
+		cmocka_unit_test(lookup_request_is_taken_at_its_exact_size_only),
+		cmocka_unit_test(lookup_request_of_another_version_or_type_is_refused),
+		cmocka_unit_test(lookup_request_takes_every_known_kind_and_no_other),
+		cmocka_unit_test(lookup_name_must_be_terminated),
+		cmocka_unit_test(lookup_answer_is_taken_at_its_exact_size_only),
+		cmocka_unit_test(lookup_answer_of_another_version_or_type_is_refused),
+		cmocka_unit_test(lookup_answer_holds_at_most_128_entries),
+		cmocka_unit_test(every_used_entry_of_an_answer_is_ipv4_or_ipv6),
+		cmocka_unit_test(text_is_copied_if_it_fits_with_its_nul),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
