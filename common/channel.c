@@ -112,10 +112,10 @@ static ssize_t receive_message(int channel, void *message, size_t size, int *fd)
 		return -1;
 	whole = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
 	control_right = fd == NULL ? CMSG_FIRSTHDR(&header) == NULL : holds_one_fd(&header);
-	/* End of stream carries no fd, and is no message where one is wanted either. */
+	/* End of stream carries nothing; an empty message with an fd is none of ours. */
 	if (received == 0 && whole && CMSG_FIRSTHDR(&header) == NULL)
 		return 0;
-	if (!whole || !control_right) {
+	if (!whole || !control_right || received == 0) {
 		close_received(&header);
 		errno = EBADMSG;
 		return -1;
