@@ -71,15 +71,14 @@ static int read_duration_part(const char **text, uint64_t *nanoseconds)
 		places = read_digits(text, &fraction);
 	}
 	unit = read_duration_unit(text);
-	/* 9 places are nanoseconds of a second; more would only overflow below */
+	/* 9 places are nanoseconds of a second, which is what the most precise of users means. */
 	if (digits < 0 || places < 0 || digits + places == 0 || places > 9 || unit == 0)
 		return -1;
 	for (int i = 0; i < places; i++)
 		scale *= 10;
-	if (__builtin_mul_overflow(whole, unit, &whole) ||
-	    __builtin_mul_overflow(fraction, unit, &fraction))
-		return -1;
-	return __builtin_add_overflow(whole, fraction / scale, nanoseconds) ? -1 : 0;
+	fraction = (uint64_t)((unsigned __int128)fraction * unit / scale); /* below unit */
+	return __builtin_mul_overflow(whole, unit, &whole) ||
+			       __builtin_add_overflow(whole, fraction, nanoseconds) ? -1 : 0;
 }
 
 int quantity_parse_duration(const char *text, uint64_t *nanoseconds)
