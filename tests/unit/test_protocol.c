@@ -50,12 +50,18 @@ static bool lookup_accepts(const struct lookup_request *request)
 	return lookup_request_valid(request, sizeof *request);
 }
 
+static void set_family(struct lookup_entry *entry, int32_t family)
+{
+	entry->family = family;
+	entry->address.any.sa_family = (sa_family_t)family;
+}
+
 static struct lookup_answer lookup_answer(void)
 {
 	struct lookup_answer answer = { .header = { PROTOCOL_VERSION, MESSAGE_LOOKUP_ANSWER } };
 
 	for (size_t i = 0; i < LOOKUP_ADDRESS_MAX; i++)
-		answer.entry[i].family = i % 2 == 0 ? AF_INET : AF_INET6;
+		set_family(&answer.entry[i], i % 2 == 0 ? AF_INET : AF_INET6);
 	return answer;
 }
 
@@ -365,11 +371,25 @@ static void every_used_entry_of_an_answer_is_ipv4_or_ipv6(void **state)
 	(void)state;
 	answer.count = 3;
 	for (size_t i = 0; i < COUNT_OF(FAMILIES); i++) {
-		answer.entry[2].family = FAMILIES[i];
+		set_family(&answer.entry[2], FAMILIES[i]);
 		assert_false(answer_accepts(&answer));
 	}
 	answer.count = 2;
 	assert_true(answer_accepts(&answer));
+}
+
+static void an_entry_and_its_address_are_of_one_family(void **state)
+{
+	struct lookup_answer answer = lookup_answer();
+
+	(void)state;
+	answer.count = 2;
+	answer.entry[1].family = AF_INET;
+	assert_false(answer_accepts(&answer));
+	answer.entry[1].address.any.sa_family = AF_INET;
+	assert_true(answer_accepts(&answer));
+	answer.entry[0].address.any.sa_family = AF_UNIX;
+	assert_false(answer_accepts(&answer));
 }
 
 static void text_is_copied_if_it_fits_with_its_nul(void **state)
@@ -414,6 +434,7 @@ int main(void)
 		cmocka_unit_test(lookup_answer_of_another_version_or_type_is_refused),
 		cmocka_unit_test(lookup_answer_holds_at_most_128_entries),
 		cmocka_unit_test(every_used_entry_of_an_answer_is_ipv4_or_ipv6),
+		cmocka_unit_test(an_entry_and_its_address_are_of_one_family),
 		cmocka_unit_test(text_is_copied_if_it_fits_with_its_nul),
 	};
 
