@@ -119,7 +119,7 @@ $(UNIT_OBJECTS): ALL_CPPFLAGS += -Ihelper -Iwriter -I.
 
 $(BUILD)/tested.a: $(TESTED)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(UNIT): %: %.o $(BUILD)/tests/unit/scratch.o $(BUILD)/tested.a
 	$(SAY) LD $@
@@ -146,7 +146,7 @@ $(FUZZ_BUILD)/%.o: %.c Makefile
 
 $(FUZZ_BUILD)/tested.a: $(FUZZ_TESTED)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/tested.a
 	$(SAY) LD $@

@@ -72,7 +72,7 @@ enum open_result {
 	OPEN_REFUSED_NO_SOCKET,      /* error is the errno of socket(AF_PACKET) */
 	OPEN_REFUSED_INTERFACE,      /* text is libpcap's */
 	OPEN_REFUSED_INTERFACE_DOWN, /* text is libpcap's */
-	OPEN_REFUSED_FILTER,         /* text is libpcap's, about the user's filter alone */
+	OPEN_REFUSED_FILTER,         /* text is libpcap's; guarded: the filter is good, but not with the guard */
 	OPEN_REFUSED_FILTER_KERNEL,  /* the kernel cannot run the filter */
 	OPEN_REFUSED_SYSTEM,         /* text says what failed, error is its errno */
 	OPEN_RESULT_COUNT,

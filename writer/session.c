@@ -142,7 +142,9 @@ static void report_refusal(const struct open_reply *reply, const struct options 
 		break;
 	case OPEN_REFUSED_FILTER:
 	case OPEN_REFUSED_FILTER_KERNEL:
-		log_record(LOG_ERROR, "cannot use filter",
+		log_record(LOG_ERROR,
+			   reply->guarded ? "cannot use filter together with the ssh guard, see -no-ssh-guard" :
+					    "cannot use filter",
 			   LOG_FIELDS(LOG_TEXT("reason", reply->text), LOG_TEXT("filter", options->filter)));
 		break;
 	default:
