@@ -9,6 +9,7 @@
 
 #define LINE_SIZE 81920 /* the longest filter, each byte escaped as \xNN, and some more */
 #define UTF8_INVALID 0
+#define REPLACEMENT 0xfffd /* slog quotes it, as it does what could not be decoded */
 
 static bool debug_enabled;
 static bool progress_shown;
@@ -61,7 +62,7 @@ static bool rune_is_printable(uint32_t rune)
 		{ 0x80, 0xa0 },	    { 0xad, 0xad },	{ 0x61c, 0x61c },   { 0x1680, 0x1680 },
 		{ 0x180e, 0x180e }, { 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f },
 		{ 0x3000, 0x3000 }, { 0xe000, 0xf8ff }, { 0xfeff, 0xfeff }, { 0xfff0, 0xfffb },
-		{ 0xfffd, 0xffff }, { 0xe0000, 0x10ffff },
+		{ 0xfffe, 0xffff }, { 0xe0000, 0x10ffff },
 	};
 
 	for (size_t i = 0; i < sizeof UNPRINTABLE / sizeof *UNPRINTABLE; i++)
@@ -84,7 +85,7 @@ static bool needs_quotes(const unsigned char *text)
 		if (*text < 0x80)
 			continue;
 		length = utf8_decode(text, &rune);
-		if (length == UTF8_INVALID || !rune_is_printable(rune))
+		if (length == UTF8_INVALID || rune == REPLACEMENT || !rune_is_printable(rune))
 			return true;
 	}
 	return false;
