@@ -82,8 +82,13 @@ static size_t collect_proxy_ports(const json_t *list, unsigned int ports[PROXY_P
 		if (port_of(entry, "internal") != SSH_PORT)
 			continue;
 		proxy = port_of(entry, "internal_tls_proxy");
-		if (proxy != 0 && count < PROXY_PORT_MAX && !contains(ports, count, proxy))
-			ports[count++] = proxy;
+		if (proxy == 0 || contains(ports, count, proxy))
+			continue;
+		if (count == PROXY_PORT_MAX) {
+			warn_ports("more proxies of ssh than there can be");
+			break;
+		}
+		ports[count++] = proxy;
 	}
 	return count;
 }
@@ -121,22 +126,32 @@ struct endpoint {
 	uint64_t port;
 };
 
-/* Two fields of SSH_CONNECTION. The address is printed anew, so that only an address comes out. */
+/* Prints the address anew, as it is on the wire, so that only an address comes out. */
+static int normalize_address(const char *address, char *out)
+{
+	struct in6_addr binary;
+
+	if (inet_pton(AF_INET, address, &binary) == 1)
+		return inet_ntop(AF_INET, &binary, out, SSH_ADDRESS_SIZE) != NULL ? 0 : -1;
+	if (inet_pton(AF_INET6, address, &binary) != 1)
+		return -1;
+	if (IN6_IS_ADDR_V4MAPPED(&binary))
+		return inet_ntop(AF_INET, &binary.s6_addr[12], out, SSH_ADDRESS_SIZE) != NULL ? 0 : -1;
+	return inet_ntop(AF_INET6, &binary, out, SSH_ADDRESS_SIZE) != NULL ? 0 : -1;
+}
+
+/* Two fields of SSH_CONNECTION. */
 static int parse_endpoint(struct endpoint *endpoint, char **fields)
 {
 	char *address = strsep(fields, " "), *port = strsep(fields, " ");
-	unsigned char binary[sizeof(struct in6_addr)];
-	int family;
 
 	if (address == NULL || port == NULL)
 		return -1;
 	address[strcspn(address, "%")] = '\0'; /* a link-local zone is not on the wire */
-	family = strchr(address, ':') != NULL ? AF_INET6 : AF_INET;
-	if (inet_pton(family, address, binary) != 1 ||
-	    inet_ntop(family, binary, endpoint->address, sizeof endpoint->address) == NULL)
+	if (normalize_address(address, endpoint->address) != 0 ||
+	    quantity_parse_number(port, &endpoint->port) != 0)
 		return -1;
-	return quantity_parse_number(port, &endpoint->port) == 0 && endpoint->port >= 1 &&
-			       endpoint->port <= 65535 ? 0 : -1;
+	return endpoint->port >= 1 && endpoint->port <= 65535 ? 0 : -1;
 }
 
 /* "client-address client-port server-address server-port", ssh(1). */
