@@ -128,6 +128,7 @@ $(UNIT): %: %.o $(BUILD)/tests/unit/scratch.o $(BUILD)/tested.a
 # libFuzzer is clang's. The helper's half runs on the same replaced calls as in the helper.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 600
+FUZZ_JOBS ?= 2
 FUZZ_BUILD = $(BUILD)/fuzzing
 FUZZ_CFLAGS = -g -O1 -fPIE -Icommon -Ihelper -Iwriter -I. -D_GNU_SOURCE -std=gnu11 $(WARNINGS) \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -135,7 +136,7 @@ FUZZ = $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_TESTED = $(patsubst $(BUILD)/%,$(FUZZ_BUILD)/%,$(TESTED))
 
 fuzz: $(FUZZ)
-	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ)
+	$(Q)printf '%s\n' $(FUZZ) | FUZZ_SECONDS=$(FUZZ_SECONDS) xargs -n 1 -P $(FUZZ_JOBS) tests/fuzz/run
 
 fuzz-build: $(FUZZ)
 
@@ -148,10 +149,10 @@ $(FUZZ_BUILD)/tested.a: $(FUZZ_TESTED)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && ar qcs $@ $^
 
-$(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/tested.a
+$(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/modules.o $(FUZZ_BUILD)/tested.a
 	$(SAY) LD $@
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(HELPER_WRAPS) -o $@ $^ \
-		-Wl,-Bstatic -lpcap -ljansson -Wl,-Bdynamic
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(HELPER_WRAPS) -o $@ -Wl,--start-group $^ \
+		-Wl,-Bstatic -lpcap -lcap -ljansson -Wl,--end-group -Wl,-Bdynamic
 
 -include $(UNIT_OBJECTS:.o=.d) $(wildcard $(FUZZ_BUILD)/*/*.d $(FUZZ_BUILD)/tests/fuzz/*.d)
 
