@@ -34,6 +34,7 @@ static void plain_values_are_left_as_they_are(void **state)
 		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },		/* grüß */
 		{ "\xe6\xbc\xa2\xe5\xad\x97", "\xe6\xbc\xa2\xe5\xad\x97" }, /* 漢字 */
 		{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },		/* an emoji */
+		{ "\xf3\xa0\x84\x80", "\xf3\xa0\x84\x80" },		/* a variation selector */
 	};
 
 	(void)state;
@@ -114,6 +115,7 @@ static void runes_that_do_not_print_are_escaped(void **state)
 		{ "\xef\xbb\xbf", "\"\\ufeff\"" },	  /* byte order mark */
 		{ "\xee\x80\x80", "\"\\ue000\"" },	  /* private use */
 		{ "\xef\xbf\xbe", "\"\\ufffe\"" },
+		{ "\xf1\x90\x80\x80", "\"\\U00050000\"" }, /* in a plane that nobody uses */
 		{ "\xf3\xa0\x80\xa1", "\"\\U000e0021\"" }, /* a tag character */
 		{ "\xf4\x8f\xbf\xbf", "\"\\U0010ffff\"" },
 	};
