@@ -1,13 +1,9 @@
 /* common/channel.c: what may come over the pair, and that nothing else stays open. */
-#include "channel.h"
+#include "../../common/channel.c"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include "scratch.h"
 
@@ -227,6 +223,44 @@ static void a_control_message_of_another_type_is_refused(void **state)
 	assert_receive_fd_refuses();
 }
 
+static bool is_one_fd(struct control *control)
+{
+	struct msghdr header = { .msg_control = control->bytes, .msg_controllen = control->length };
+
+	return holds_one_fd(&header);
+}
+
+/* Some that no kernel of today delivers here. */
+static void made_up_control_data_is_judged_by_level_type_and_length(void **state)
+{
+	static const struct {
+		int level, type;
+		size_t fds;
+		bool right;
+	} CASES[] = { { SOL_SOCKET, SCM_RIGHTS, 1, true },	{ SOL_SOCKET, SCM_RIGHTS, 0, false },
+		      { SOL_SOCKET, SCM_RIGHTS, 2, false },	{ SOL_SOCKET, SCM_CREDENTIALS, 1, false },
+		      { SOL_SOCKET, 4, 1, false }, /* SCM_PIDFD */ { SOL_SOCKET + 1, SCM_RIGHTS, 1, false } };
+	const int fds[2] = { -1, -1 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(CASES); i++) {
+		struct control control = { .length = 0 };
+		add_control(&control, CASES[i].level, CASES[i].type, fds, CASES[i].fds * sizeof *fds);
+		assert_int_equal(is_one_fd(&control), CASES[i].right);
+	}
+}
+
+static void a_second_control_message_is_one_too_many(void **state)
+{
+	struct control control = { .length = 0 };
+
+	(void)state;
+	add_fds(&control, 1);
+	assert_true(is_one_fd(&control));
+	add_credentials(&control);
+	assert_false(is_one_fd(&control));
+}
+
 static void an_fd_beside_credentials_is_refused_and_closed(void **state)
 {
 	struct control control = { .length = 0 };
@@ -343,6 +377,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(more_fds_than_there_is_room_for_are_refused_and_closed, begin, finish),
 		cmocka_unit_test_setup_teardown(fds_in_two_control_messages_are_refused_and_closed, begin, finish),
 		cmocka_unit_test_setup_teardown(a_control_message_of_another_type_is_refused, begin, finish),
+		cmocka_unit_test(made_up_control_data_is_judged_by_level_type_and_length),
+		cmocka_unit_test_setup_teardown(a_second_control_message_is_one_too_many, begin, finish),
 		cmocka_unit_test_setup_teardown(an_fd_beside_credentials_is_refused_and_closed, begin, finish),
 		cmocka_unit_test_setup_teardown(fds_in_truncated_control_data_are_closed, begin, finish),
 		cmocka_unit_test_setup_teardown(an_fd_in_a_message_that_is_too_long_is_closed, begin, finish),

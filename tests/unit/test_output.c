@@ -190,14 +190,14 @@ static void a_flush_of_nothing_succeeds(void **state)
 
 static void fill_with_copies(void)
 {
-	static const uint8_t record[64];
+	static const uint8_t record[128];
 	size_t count = 0;
 
 	for (; output_has_room(sizeof record); count++) {
 		copy(record, sizeof record);
 		output_end_record();
 	}
-	CHECK(count == 8192);
+	CHECK(count == (512 << 10) / sizeof record);
 	CHECK(output_flush() == OUTPUT_OK);
 	CHECK(output_has_room(sizeof record));
 	CHECK(output_written() == count * sizeof record);
@@ -207,6 +207,23 @@ static void room_ends_with_the_copies(void **state)
 {
 	(void)state;
 	in_child(make_file(), fill_with_copies);
+}
+
+static void fill_with_small_records(void)
+{
+	size_t count = 0;
+
+	for (; output_has_room(1); count++)
+		copied_record("x");
+	CHECK(count == 8192);
+	CHECK(output_flush() == OUTPUT_OK);
+	CHECK(output_has_room(1));
+}
+
+static void room_ends_with_the_records(void **state)
+{
+	(void)state;
+	in_child(make_file(), fill_with_small_records);
 }
 
 static void fill_with_references(void)
@@ -482,6 +499,30 @@ static void a_second_signal_ends_at_the_next_record_boundary(void **state)
 	assert_whole_records_in_pipe(pipes[0]);
 }
 
+static void write_urgently_up_to_a_boundary(void)
+{
+	CHECK(fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 4096) == 4096);
+	ask_to_stop(2);
+	for (int i = 0; i < 2; i++) {
+		output_reference(large, 2048);
+		copy(large, 2048);
+		output_end_record();
+	}
+	CHECK(output_flush() == OUTPUT_ABANDONED);
+	CHECK(output_written() == 4096);
+	CHECK(!output_torn());
+}
+
+static void at_a_record_boundary_no_further_record_is_begun(void **state)
+{
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	in_child(pipes[1], write_urgently_up_to_a_boundary);
+	close(pipes[0]);
+}
+
 static void write_urgently_to_file(void)
 {
 	ask_to_stop(2);
@@ -564,6 +605,7 @@ int main(void)
 		cmocka_unit_test(a_batch_may_end_with_a_referenced_packet),
 		cmocka_unit_test(a_flush_of_nothing_succeeds),
 		cmocka_unit_test(room_ends_with_the_copies),
+		cmocka_unit_test(room_ends_with_the_records),
 		cmocka_unit_test(room_ends_with_the_vectors),
 		cmocka_unit_test(no_room_is_promised_beyond_the_buffer),
 		cmocka_unit_test(partial_writes_lose_and_repeat_nothing),
@@ -576,6 +618,7 @@ int main(void)
 		cmocka_unit_test(a_full_device_says_enospc),
 		cmocka_unit_test(a_reader_that_stalls_at_a_stop_gets_whole_records),
 		cmocka_unit_test(a_second_signal_ends_at_the_next_record_boundary),
+		cmocka_unit_test(at_a_record_boundary_no_further_record_is_begun),
 		cmocka_unit_test(a_second_signal_abandons_nothing_that_was_written_whole),
 		cmocka_unit_test(a_closed_stdout_is_refused),
 		cmocka_unit_test(a_stdout_opened_for_reading_is_refused),

@@ -352,15 +352,19 @@ static void lookup_answer_of_another_version_or_type_is_refused(void **state)
 
 static void lookup_answer_holds_at_most_128_entries(void **state)
 {
-	struct lookup_answer answer = lookup_answer();
+	struct {
+		struct lookup_answer answer;
+		struct lookup_entry beyond; /* sound, so that only the count can be what is refused */
+	} buffer = { .answer = lookup_answer() };
 
 	(void)state;
-	answer.count = LOOKUP_ADDRESS_MAX;
-	assert_true(answer_accepts(&answer));
-	answer.count = LOOKUP_ADDRESS_MAX + 1;
-	assert_false(answer_accepts(&answer));
-	answer.count = UINT32_MAX;
-	assert_false(answer_accepts(&answer));
+	buffer.beyond = buffer.answer.entry[0];
+	buffer.answer.count = LOOKUP_ADDRESS_MAX;
+	assert_true(answer_accepts(&buffer.answer));
+	buffer.answer.count = LOOKUP_ADDRESS_MAX + 1;
+	assert_false(answer_accepts(&buffer.answer));
+	buffer.answer.count = UINT32_MAX;
+	assert_false(answer_accepts(&buffer.answer));
 }
 
 static void every_used_entry_of_an_answer_is_ipv4_or_ipv6(void **state)

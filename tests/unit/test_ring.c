@@ -170,17 +170,36 @@ static void a_first_offset_inside_the_block_header_is_corrupt(void **state)
 	}
 }
 
+/* Moves packet `number` by some bytes, so that nothing is wrong with it but where it is. */
+static void move_packet(unsigned int number, uint32_t distance)
+{
+	uint8_t *from = (uint8_t *)packet_header(number);
+
+	memmove(from + distance, from, sizeof(struct tpacket3_hdr));
+}
+
 static void a_misaligned_offset_is_corrupt(void **state)
 {
 	(void)state;
-	for (uint32_t offset = FIRST_OFFSET + 1; offset < FIRST_OFFSET + 8; offset++) {
+	for (uint32_t distance = 1; distance < 8; distance++) {
 		make_block(1);
-		block_header(0)->offset_to_first_pkt = offset;
+		move_packet(0, distance);
+		block_header(0)->offset_to_first_pkt += distance;
 		assert_int_equal(walk(), -1);
 		make_block(2);
-		packet_header(0)->tp_next_offset = offset;
+		move_packet(1, distance);
+		packet_header(0)->tp_next_offset += distance;
 		assert_int_equal(walk(), -1);
 	}
+}
+
+static void an_aligned_packet_may_be_anywhere(void **state)
+{
+	(void)state;
+	make_block(2);
+	move_packet(1, 8);
+	packet_header(0)->tp_next_offset += 8;
+	assert_int_equal(walk(), 2);
 }
 
 static void an_offset_beyond_the_block_is_corrupt(void **state)
@@ -215,6 +234,15 @@ static void a_next_offset_that_stands_still_is_corrupt(void **state)
 		packet_header(0)->tp_next_offset = offset;
 		assert_int_equal(walk(), -1);
 	}
+}
+
+static void packets_whose_headers_overlap_are_corrupt(void **state)
+{
+	(void)state;
+	make_block(2);
+	memmove((uint8_t *)packet_header(0) + 40, packet_header(1), sizeof(struct tpacket3_hdr));
+	packet_header(0)->tp_next_offset = 40;
+	assert_int_equal(walk(), -1);
 }
 
 static void a_packet_may_reach_to_the_end_of_its_block_and_no_further(void **state)
@@ -345,9 +373,11 @@ int main(void)
 		RING_TEST(the_status_of_a_packet_is_passed_on),
 		RING_TEST(a_first_offset_inside_the_block_header_is_corrupt),
 		RING_TEST(a_misaligned_offset_is_corrupt),
+		RING_TEST(an_aligned_packet_may_be_anywhere),
 		RING_TEST(an_offset_beyond_the_block_is_corrupt),
 		RING_TEST(a_next_offset_that_wraps_around_is_corrupt),
 		RING_TEST(a_next_offset_that_stands_still_is_corrupt),
+		RING_TEST(packets_whose_headers_overlap_are_corrupt),
 		RING_TEST(a_packet_may_reach_to_the_end_of_its_block_and_no_further),
 		RING_TEST(packet_data_begins_behind_its_address_and_inside_the_block),
 		RING_TEST(more_packets_than_fit_are_corrupt),
