@@ -103,25 +103,31 @@ check:
 	@tests/install-packages check
 	@tests/run-checks
 
-# Everything but the two main()s, for the tests that call functions.
-TESTED = $(filter-out %/main.o,$(COMMON) $(HELPER) $(WRITER))
+# Everything but the two main()s, for the tests that call functions: built apart, without LTO,
+# because no archive of every compiler's LTO objects can be linked.
+SOURCES_TESTED = $(filter-out %/main.c,$(wildcard common/*.c helper/*.c writer/*.c))
+TESTED = $(patsubst %.c,$(BUILD)/tested/%.o,$(SOURCES_TESTED))
 
 # cmocka is a shared library only.
-UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-UNIT_OBJECTS = $(UNIT:=.o) $(BUILD)/tests/unit/scratch.o
+UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_OBJECTS = $(patsubst %.c,$(BUILD)/tested/%.o,$(wildcard tests/unit/*.c))
 
 unit: $(UNIT)
 	$(Q)for test in $(UNIT); do $$test || exit; done
 
 unit-build: $(UNIT)
 
-$(UNIT_OBJECTS): ALL_CPPFLAGS += -Ihelper -Iwriter -I.
+$(BUILD)/tested/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(CC) $(ALL_CPPFLAGS) -Ihelper -Iwriter $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tested.a: $(TESTED)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && ar qcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
-$(UNIT): %: %.o $(BUILD)/tests/unit/scratch.o $(BUILD)/tested.a
+$(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tested/tests/unit/%.o $(BUILD)/tested/tests/unit/scratch.o $(BUILD)/tested.a
+	@mkdir -p $(@D)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka -lpcap -ljansson
 
@@ -130,10 +136,10 @@ FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 600
 FUZZ_JOBS ?= 2
 FUZZ_BUILD = $(BUILD)/fuzzing
-FUZZ_CFLAGS = -g -O1 -fPIE -Icommon -Ihelper -Iwriter -I. -D_GNU_SOURCE -std=gnu11 $(WARNINGS) \
+FUZZ_CFLAGS = -g -O1 -fPIE -Icommon -Ihelper -Iwriter -D_GNU_SOURCE -std=gnu11 $(WARNINGS) \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ = $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_TESTED = $(patsubst $(BUILD)/%,$(FUZZ_BUILD)/%,$(TESTED))
+FUZZ_TESTED = $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(SOURCES_TESTED))
 
 fuzz: $(FUZZ)
 	$(Q)printf '%s\n' $(FUZZ) | FUZZ_SECONDS=$(FUZZ_SECONDS) xargs -n 1 -P $(FUZZ_JOBS) tests/fuzz/run
@@ -147,14 +153,14 @@ $(FUZZ_BUILD)/%.o: %.c Makefile
 
 $(FUZZ_BUILD)/tested.a: $(FUZZ_TESTED)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && ar qcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 $(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/modules.o $(FUZZ_BUILD)/tested.a
 	$(SAY) LD $@
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(HELPER_WRAPS) -o $@ -Wl,--start-group $^ \
 		-Wl,-Bstatic -lpcap -lcap -ljansson -Wl,--end-group -Wl,-Bdynamic
 
--include $(UNIT_OBJECTS:.o=.d) $(wildcard $(FUZZ_BUILD)/*/*.d $(FUZZ_BUILD)/tests/fuzz/*.d)
+-include $(TESTED:.o=.d) $(UNIT_OBJECTS:.o=.d) $(wildcard $(FUZZ_BUILD)/*/*.d $(FUZZ_BUILD)/tests/fuzz/*.d)
 
 clean:
 	rm -rf $(BUILD)

@@ -36,11 +36,11 @@ static void assert_nothing_left_open(void)
 
 /* Room for several control messages, filled from the front. */
 struct control {
+	size_t length;
 	union {
 		char bytes[512];
 		struct cmsghdr align;
 	};
-	size_t length;
 };
 
 static void add_control(struct control *control, int level, int type, const void *data, size_t size)
