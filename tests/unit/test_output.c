@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,8 +18,12 @@
 #include "stop.h"
 
 #define LARGE 3000
+#define HUGE (64u << 10)
+#define HUGE_RECORD (4 + HUGE)
+#define HUGE_RECORDS 40 /* more than a pipe takes */
 
 static uint8_t large[LARGE];
+static uint8_t huge[HUGE];
 
 /*
  * Each test gathers and writes in a child whose stdout is `out`, and judges there: the module keeps
@@ -445,58 +450,184 @@ static void ask_to_stop(int times)
 		CHECK(raise(SIGINT) == 0);
 }
 
-static void write_to_stalled_reader(void)
+static void gather_huge_records(void)
 {
-	CHECK(fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 4096) == 4096);
-	ask_to_stop(1);
-	for (int i = 0; i < 4; i++)
-		referenced_record(LARGE);
-	CHECK(output_flush() == OUTPUT_ABANDONED);
-	CHECK(output_written() % (4 + LARGE) == 0);
+	CHECK(output_prepare() == NULL);
+	for (int i = 0; i < HUGE_RECORDS; i++) {
+		copy("head", 4);
+		output_reference(huge, HUGE);
+		output_end_record();
+	}
+}
+
+static void expect_whole_records(enum output_result result, size_t length)
+{
+	CHECK(result == OUTPUT_ABANDONED);
 	CHECK(output_written() > 0);
+	CHECK(output_written() % length == 0);
 	CHECK(!output_torn());
 }
 
-static void assert_whole_records_in_pipe(int fd)
+static void write_to_stalled_pipe(void)
 {
-	static uint8_t content[1 << 16];
+	ask_to_stop(1);
+	gather_huge_records();
+	expect_whole_records(output_flush(), HUGE_RECORD);
+}
+
+static void write_to_pipe_urgently(void)
+{
+	ask_to_stop(2);
+	gather_huge_records();
+	expect_whole_records(output_flush(), HUGE_RECORD);
+}
+
+/* A socket with little room, and more than that to write. */
+static void gather_for_socket(void)
+{
+	const int least = 4608;
+
+	CHECK(setsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &least, sizeof least) == 0);
+	CHECK(output_prepare() == NULL);
+	for (int i = 0; i < 100; i++)
+		referenced_record(LARGE);
+}
+
+static void write_to_stalled_socket(void)
+{
+	ask_to_stop(1);
+	gather_for_socket();
+	expect_whole_records(output_flush(), 4 + LARGE);
+}
+
+static void write_to_socket_urgently(void)
+{
+	ask_to_stop(2);
+	gather_for_socket();
+	expect_whole_records(output_flush(), 4 + LARGE);
+}
+
+static void assert_whole_records(int fd, size_t record_length)
+{
+	static uint8_t content[4 << 20];
 	size_t length = read_slowly(fd, sizeof content, content, sizeof content);
 
 	assert_true(length > 0);
-	assert_int_equal(length % (4 + LARGE), 0);
+	assert_int_equal(length % record_length, 0);
 	close(fd);
 }
 
-static void a_reader_that_stalls_at_a_stop_gets_whole_records(void **state)
+static void assert_pipe_gets_whole_records(void (*body)(void))
 {
 	int pipes[2];
 
-	(void)state;
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-	in_child(pipes[1], write_to_stalled_reader);
-	assert_whole_records_in_pipe(pipes[0]);
+	in_child(pipes[1], body);
+	assert_whole_records(pipes[0], HUGE_RECORD);
 }
 
-static void write_urgently(void)
+static void assert_socket_gets_whole_records(void (*body)(void))
 {
-	CHECK(fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 4096) == 4096);
-	ask_to_stop(2);
-	for (int i = 0; i < 100; i++)
-		referenced_record(LARGE);
-	CHECK(output_flush() == OUTPUT_ABANDONED);
-	CHECK(output_written() < 100 * (4 + LARGE));
-	CHECK(output_written() % (4 + LARGE) == 0);
-	CHECK(!output_torn());
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	in_child(pair[1], body);
+	assert_whole_records(pair[0], 4 + LARGE);
+}
+
+static void a_pipe_that_stalls_at_a_stop_holds_whole_records(void **state)
+{
+	(void)state;
+	assert_pipe_gets_whole_records(write_to_stalled_pipe);
+}
+
+static void a_socket_that_stalls_at_a_stop_holds_whole_records(void **state)
+{
+	(void)state;
+	assert_socket_gets_whole_records(write_to_stalled_socket);
 }
 
 static void a_second_signal_ends_at_the_next_record_boundary(void **state)
 {
+	(void)state;
+	assert_pipe_gets_whole_records(write_to_pipe_urgently);
+	assert_socket_gets_whole_records(write_to_socket_urgently);
+}
+
+static void write_huge_records(void)
+{
+	gather_huge_records();
+	CHECK(output_flush() == OUTPUT_OK);
+	CHECK(output_written() == HUGE_RECORDS * HUGE_RECORD);
+}
+
+static void a_slow_reader_of_a_pipe_gets_everything(void **state)
+{
+	static uint8_t content[HUGE_RECORDS * HUGE_RECORD + 1];
 	int pipes[2];
+	pid_t child;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof huge; i++)
+		huge[i] = (uint8_t)(i * 7 + i / 256);
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	child = start_child(pipes[1], write_huge_records);
+	assert_int_equal(read_slowly(pipes[0], 3333, content, sizeof content), sizeof content - 1);
+	for (size_t at = 0; at < sizeof content - 1; at += HUGE_RECORD)
+		assert_memory_equal(content + at + 4, huge, HUGE);
+	close(pipes[0]);
+	assert_child_content(child);
+}
+
+static void write_record_larger_than_pipe(void)
+{
+	static const uint8_t giant[OUTPUT_PIPE_BYTES + 5];
+
+	CHECK(output_prepare() == NULL);
+	output_reference(giant, sizeof giant);
+	output_end_record();
+	copied_record("next");
+	CHECK(output_flush() == OUTPUT_OK);
+}
+
+static void a_record_larger_than_the_pipe_arrives_in_pieces(void **state)
+{
+	static uint8_t content[OUTPUT_PIPE_BYTES + 100];
+	int pipes[2];
+	pid_t child;
 
 	(void)state;
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-	in_child(pipes[1], write_urgently);
-	assert_whole_records_in_pipe(pipes[0]);
+	child = start_child(pipes[1], write_record_larger_than_pipe);
+	assert_int_equal(read_slowly(pipes[0], 10000, content, sizeof content), OUTPUT_PIPE_BYTES + 5 + 4);
+	assert_memory_equal(content + OUTPUT_PIPE_BYTES + 5, "next", 4);
+	close(pipes[0]);
+	assert_child_content(child);
+}
+
+/* The child must not hold the reading end itself. */
+static int reading_end;
+
+static void write_until_reader_is_gone(void)
+{
+	close(reading_end);
+	gather_huge_records();
+	CHECK(output_flush() == OUTPUT_READER_GONE);
+}
+
+static void a_reader_that_leaves_a_full_pipe_is_noticed(void **state)
+{
+	int pipes[2];
+	char byte;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	reading_end = pipes[0];
+	child = start_child(pipes[1], write_until_reader_is_gone);
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	close(pipes[0]);
+	assert_child_content(child);
 }
 
 static void write_urgently_up_to_a_boundary(void)
@@ -616,7 +747,11 @@ int main(void)
 		cmocka_unit_test(a_torn_first_record_of_a_batch_is_taken_back),
 		cmocka_unit_test(what_stood_in_the_file_before_stays),
 		cmocka_unit_test(a_full_device_says_enospc),
-		cmocka_unit_test(a_reader_that_stalls_at_a_stop_gets_whole_records),
+		cmocka_unit_test(a_pipe_that_stalls_at_a_stop_holds_whole_records),
+		cmocka_unit_test(a_socket_that_stalls_at_a_stop_holds_whole_records),
+		cmocka_unit_test(a_slow_reader_of_a_pipe_gets_everything),
+		cmocka_unit_test(a_record_larger_than_the_pipe_arrives_in_pieces),
+		cmocka_unit_test(a_reader_that_leaves_a_full_pipe_is_noticed),
 		cmocka_unit_test(a_second_signal_ends_at_the_next_record_boundary),
 		cmocka_unit_test(at_a_record_boundary_no_further_record_is_begun),
 		cmocka_unit_test(a_second_signal_abandons_nothing_that_was_written_whole),

@@ -32,10 +32,17 @@ static int begin(void **state)
 }
 
 /* A drain `elapsed` ms after the last one. */
+static void drain_bytes_after(int64_t elapsed, uint64_t packets, unsigned int blocks, uint64_t bytes)
+{
+	const struct drained drained = { .packets = packets, .bytes = bytes, .blocks = blocks };
+
+	clock_ms += elapsed;
+	pace_drained(&pace, &ring, &drained);
+}
+
 static void drain_after(int64_t elapsed, uint64_t packets, unsigned int blocks)
 {
-	clock_ms += elapsed;
-	pace_drained(&pace, &ring, packets, blocks);
+	drain_bytes_after(elapsed, packets, blocks, 0);
 }
 
 static void at_the_start_it_waits_for_the_socket(void **state)
@@ -97,11 +104,21 @@ static void a_sleep_fills_a_quarter_of_the_ring_at_most(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 10; i++)
-		drain_after(10, 100000, BLOCKS / 8); /* the whole ring in 80 ms */
+		drain_after(10, 100000, BLOCKS / 8 - 1); /* the whole ring in 80 ms */
 	assert_int_equal(pace_sleep(&pace), 20);
-	drain_after(10, 100000, BLOCKS);
+	drain_after(10, 100000, BLOCKS - 1);
 	assert_int_equal(pace_sleep(&pace), 2);
-	drain_after(1, 100000, BLOCKS);
+	drain_after(1, 100000, BLOCKS - 1);
+	assert_int_equal(pace_sleep(&pace), 0);
+}
+
+static void a_sleep_fills_a_pipe_at_most(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		drain_bytes_after(10, 100000, 1, OUTPUT_PIPE_BYTES / 2 - 1);
+	assert_int_equal(pace_sleep(&pace), 20);
+	drain_bytes_after(10, 100000, 1, UINT32_MAX);
 	assert_int_equal(pace_sleep(&pace), 0);
 }
 
@@ -132,6 +149,7 @@ int main(void)
 		PACE_TEST(one_quiet_drain_ends_the_sleeping),
 		PACE_TEST(a_sleep_that_was_interrupted_is_slept_to_its_end),
 		PACE_TEST(a_sleep_fills_a_quarter_of_the_ring_at_most),
+		PACE_TEST(a_sleep_fills_a_pipe_at_most),
 		PACE_TEST(packets_in_no_block_are_no_division_by_zero),
 		PACE_TEST(two_drains_in_one_millisecond_count_as_one),
 	};
