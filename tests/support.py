@@ -3,9 +3,11 @@ import ctypes
 import itertools
 import os
 import signal
+import socket
 import struct
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 USER = 2000  # vcap
@@ -74,11 +76,24 @@ def become_user(uid=USER):
     os.setresuid(uid, uid, uid)
 
 
-def spawn_as_user(argv, namespace, uid=USER, prepare=None, env=None, **options):
+def socket_in(namespace, *arguments, peer=False):
+    """A socket of the namespace, held by the test itself."""
+
+    def make():
+        enter_namespace(namespace.peer if peer else namespace.name)
+        return socket.socket(*arguments)
+
+    with ThreadPoolExecutor(1) as thread:  # setns(2) moves one thread: this one ends here
+        return thread.submit(make).result()
+
+
+def spawn_as_user(argv, namespace, uid=USER, prepare_as_root=None, prepare=None, env=None, **options):
     """A process of an ordinary user, inside the namespace, without any capability."""
 
     def before_exec():
         enter_namespace(namespace.name if hasattr(namespace, "name") else namespace)
+        if prepare_as_root:
+            prepare_as_root()
         become_user(uid)
         if prepare:
             prepare()
