@@ -22,6 +22,7 @@
 #define BATCH_BYTES (1024u << 10)
 #define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
 #define PROGRESS_INTERVAL_MS 250
+#define DOWN_INTERVAL_MS 100 /* how soon the end of an interface is noticed that is down */
 /*
  * What arrived before a stop is visible after one retire timeout, whose timer may be late by a
  * tick of 10 ms.
@@ -33,9 +34,7 @@ enum ending {
 	ENDING_ASKED, /* a signal, or the duration */
 	ENDING_COUNT,
 	ENDING_SIZE,
-	ENDING_READER_GONE,
-	ENDING_READER_STALLED,
-	ENDING_OUTPUT_FAILED,
+	ENDING_OUTPUT, /* see run.output */
 	ENDING_INTERFACE_GONE,
 	ENDING_RING_CORRUPT,
 };
@@ -48,9 +47,10 @@ struct run {
 	uint64_t received, dropped; /* what the kernel counted; dropped ones were received too */
 	uint64_t stop_time;         /* ns since the epoch: later packets are not printed; 0: none */
 	enum ending ending;
+	enum output_result output; /* once it is not OUTPUT_OK, nothing more is written */
+	uint64_t down_time;         /* ns since the epoch: when the interface went down; 0: it is up */
 	unsigned int held; /* blocks that unwritten output refers to */
 	bool losing;       /* packets say that others before them were dropped */
-	bool interface_down;
 	int64_t drained_ms; /* after a stop request: when the ring has shown everything */
 	int64_t progress_due_ms;
 };
@@ -78,25 +78,28 @@ static uint64_t wall_clock(void)
 
 static void end(struct run *run, enum ending ending)
 {
+	stop_begin(); /* whatever the reason, a reader that stalls now is given up */
 	if (run->ending == RUNNING || run->ending == ENDING_ASKED)
 		run->ending = ending;
+}
+
+static void end_output(struct run *run, enum output_result result)
+{
+	run->output = result;
+	end(run, ENDING_OUTPUT);
 }
 
 static void flush(struct run *run)
 {
 	enum output_result result = output_flush();
 
-	ring_release(&run->ring, run->held);
-	run->held = 0;
-	if (result == OUTPUT_READER_GONE) {
-		end(run, ENDING_READER_GONE);
-	} else if (result == OUTPUT_ABANDONED) {
-		end(run, ENDING_READER_STALLED);
-	} else if (result == OUTPUT_FAILED) {
+	if (result == OUTPUT_FAILED)
 		log_record(LOG_ERROR, "cannot write to stdout",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
-		end(run, ENDING_OUTPUT_FAILED);
-	}
+	if (result != OUTPUT_OK)
+		end_output(run, result);
+	ring_release(&run->ring, run->held);
+	run->held = 0;
 }
 
 /* Reading clears the kernel's counts: this is the one place that does. */
@@ -126,10 +129,9 @@ static bool is_wanted(const struct run *run, const struct packet *packet)
 	return direction == DIRECTION_INOUT || outgoing == (direction == DIRECTION_OUT);
 }
 
-static bool is_after_stop(const struct run *run, const struct packet *packet)
+static bool is_after(const struct packet *packet, uint64_t time)
 {
-	return run->stop_time != 0 &&
-	       (uint64_t)packet->seconds * NANOSECONDS + packet->nanoseconds > run->stop_time;
+	return time != 0 && (uint64_t)packet->seconds * NANOSECONDS + packet->nanoseconds > time;
 }
 
 static bool exceeds_size(const struct run *run, uint32_t captured)
@@ -179,8 +181,16 @@ static void append(struct run *run, const struct packet *packet)
 
 static bool may_go_on(const struct run *run)
 {
-	return run->ending == RUNNING || run->ending == ENDING_ASKED ||
-	       run->ending == ENDING_INTERFACE_GONE;
+	return run->output == OUTPUT_OK &&
+	       (run->ending == RUNNING || run->ending == ENDING_ASKED ||
+		run->ending == ENDING_INTERFACE_GONE);
+}
+
+static void report_up(struct run *run)
+{
+	run->down_time = 0;
+	log_record(LOG_INFO, "interface is up again",
+		   LOG_FIELDS(LOG_TEXT("interface", run->capture->options->interface)));
 }
 
 /* Appends a block's packets. Returns how many there were. */
@@ -194,10 +204,12 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
 	while (more >= 0 && may_go_on(run) && (more = ring_next_packet(&cursor, &packet)) > 0) {
 		count++;
 		run->losing |= (packet.status & TP_STATUS_LOSING) != 0;
-		if (is_after_stop(run, &packet)) {
+		if (is_after(&packet, run->stop_time)) {
 			end(run, ENDING_ASKED);
 			break;
 		}
+		if (is_after(&packet, run->down_time))
+			report_up(run);
 		if (!is_wanted(run, &packet))
 			continue;
 		if (!output_has_room(COPIED_MOST))
@@ -214,9 +226,9 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
 
 /*
  * Writes what is ready, at most a ring's worth, so that a flood does not keep it from noticing a
- * stop. Returns how many packets there were.
+ * stop.
  */
-static uint64_t drain(struct run *run)
+static void drain(struct run *run)
 {
 	const uint64_t bytes = output_written();
 	struct drained drained = { 0 };
@@ -236,35 +248,40 @@ static uint64_t drain(struct run *run)
 		count_drops(run);
 	drained.bytes = output_written() - bytes;
 	pace_drained(&run->pace, &run->ring, &drained);
-	return drained.packets;
 }
 
-/* The packet socket has an error: its interface went down, or away. */
+/* Unregistered, or moved to another network namespace: the kernel has unbound the socket. */
+static bool interface_is_gone(const struct run *run)
+{
+	struct sockaddr_ll bound = { 0 };
+	socklen_t length = sizeof bound;
+
+	return getsockname(run->capture->packet_fd, (struct sockaddr *)&bound, &length) == 0 &&
+	       bound.sll_ifindex < 0;
+}
+
+/*
+ * After an error of the packet socket, and while the interface is down: one that is removed goes
+ * down first, and only that is reported.
+ */
 static void check_interface(struct run *run)
 {
 	const char *name = run->capture->options->interface;
-	struct sockaddr_ll bound = { 0 };
-	socklen_t length = sizeof bound;
 	int error = 0;
-	socklen_t error_length = sizeof error;
+	socklen_t length = sizeof error;
 
-	getsockopt(run->capture->packet_fd, SOL_SOCKET, SO_ERROR, &error, &error_length);
-	if (error == 0)
-		return;
-	/* Unregistered, or moved to another network namespace: the kernel has unbound the socket. */
-	if (getsockname(run->capture->packet_fd, (struct sockaddr *)&bound, &length) == 0 &&
-	    bound.sll_ifindex < 0) {
+	getsockopt(run->capture->packet_fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	if (interface_is_gone(run)) {
 		log_record(LOG_ERROR, "interface is gone", LOG_FIELDS(LOG_TEXT("interface", name)));
 		end(run, ENDING_INTERFACE_GONE);
-		return;
-	}
-	if (error == ENETDOWN)
+	} else if (error == ENETDOWN) {
 		log_record(LOG_WARN, "interface is down, capture resumes when it is up",
 			   LOG_FIELDS(LOG_TEXT("interface", name)));
-	else
+		run->down_time = wall_clock();
+	} else if (error != 0) {
 		log_record(LOG_WARN, "packet socket reports an error",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(error))));
-	run->interface_down = true;
+	}
 }
 
 /* Waits until there may be something to do. */
@@ -273,13 +290,15 @@ static void wait_for_packets(struct run *run)
 	struct pollfd watched[] = { { .fd = STDOUT_FILENO, .events = 0 }, /* its reader going away */
 				    { .fd = run->capture->packet_fd, .events = POLLIN } };
 	int sleep_ms = stop_requested() ? 0 : pace_sleep(&run->pace);
-	int timeout = sleep_ms > 0 ? sleep_ms : run->capture->show_progress ? PROGRESS_INTERVAL_MS : -1;
+	int timeout = sleep_ms > 0 ? sleep_ms :
+		      run->down_time != 0 ? DOWN_INTERVAL_MS :
+		      run->capture->show_progress ? PROGRESS_INTERVAL_MS : -1;
 
-	if (poll(watched, sleep_ms > 0 ? 1 : 2, timeout) <= 0)
+	if (poll(watched, sleep_ms > 0 ? 1 : 2, timeout) < 0)
 		return;
 	if (watched[0].revents != 0)
-		end(run, ENDING_READER_GONE);
-	if ((watched[1].revents & POLLERR) != 0)
+		end_output(run, OUTPUT_READER_GONE);
+	if ((watched[1].revents & POLLERR) != 0 || run->down_time != 0)
 		check_interface(run);
 }
 
@@ -355,57 +374,49 @@ static void write_trailer(struct run *run)
 /* What the user has not been told yet about why it ended. */
 static void report_ending(const struct run *run)
 {
-	switch (run->ending) {
-	case ENDING_COUNT:
-	case ENDING_SIZE: {
-		char message[64];
+	char message[64];
+
+	if (run->ending == ENDING_COUNT || run->ending == ENDING_SIZE) {
 		snprintf(message, sizeof message, "%s, stopping capture", ending_text(run));
 		log_record(LOG_INFO, message, LOG_NO_FIELDS);
-		break;
 	}
-	case ENDING_READER_GONE:
+	if (run->output == OUTPUT_READER_GONE)
 		log_record(LOG_INFO, "the reader of stdout is gone, stopping capture", LOG_NO_FIELDS);
-		break;
-	case ENDING_READER_STALLED:
+	else if (run->output == OUTPUT_ABANDONED)
 		log_record(LOG_WARN,
 			   output_torn() ? "the reader of stdout takes nothing, the last packet is incomplete" :
 					   "the reader of stdout takes nothing, packets were left unwritten",
 			   LOG_NO_FIELDS);
-		break;
-	default:
-		break;
-	}
 }
 
 static bool ended_well(const struct run *run)
 {
-	return run->ending != ENDING_OUTPUT_FAILED && run->ending != ENDING_INTERFACE_GONE &&
+	return run->output != OUTPUT_FAILED && run->ending != ENDING_INTERFACE_GONE &&
 	       run->ending != ENDING_RING_CORRUPT;
-}
-
-static bool output_works(const struct run *run)
-{
-	return run->ending != ENDING_READER_GONE && run->ending != ENDING_READER_STALLED &&
-	       run->ending != ENDING_OUTPUT_FAILED;
 }
 
 static void run_until_end(struct run *run)
 {
 	while (run->ending == RUNNING) {
 		bool last = stop_is_due(run);
-		uint64_t packets = drain(run);
 
-		if (run->interface_down && packets > 0) {
-			run->interface_down = false;
-			log_record(LOG_INFO, "interface is up again",
-				   LOG_FIELDS(LOG_TEXT("interface", run->capture->options->interface)));
-		}
+		drain(run);
 		show_progress(run);
 		if (last)
 			end(run, ENDING_ASKED);
 		else if (run->ending == RUNNING)
 			wait_for_packets(run);
 	}
+}
+
+/* Nothing more arrives, but the last block may still be open. */
+static void drain_last(struct run *run)
+{
+	int64_t drained_ms = now_ms() + DRAIN_MS;
+
+	while (now_ms() < drained_ms)
+		poll(NULL, 0, DRAIN_MS);
+	drain(run);
 }
 
 int capture_run(struct capture *capture)
@@ -424,10 +435,10 @@ int capture_run(struct capture *capture)
 	write_header(&run);
 	run_until_end(&run);
 	if (run.ending == ENDING_INTERFACE_GONE)
-		drain(&run);
+		drain_last(&run);
 	count_drops(&run);
 	report_ending(&run);
-	if (output_works(&run))
+	if (run.output == OUTPUT_OK)
 		write_trailer(&run);
 	log_record(LOG_INFO, "stopped capture",
 		   LOG_FIELDS(LOG_NUMBER("packets", run.packets), LOG_NUMBER("bytes", output_written()),

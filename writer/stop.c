@@ -1,5 +1,5 @@
 /*
- * Being asked to stop: by a signal, or by time running out.
+ * Being asked to stop: by a signal, by time running out, or by the capture itself.
  *
  * Handlers without SA_RESTART interrupt a blocked write. A signal that comes just before the
  * write blocks would be missed, so the first one starts a timer that keeps interrupting.
@@ -16,6 +16,7 @@
 static volatile sig_atomic_t first_signal;
 static volatile sig_atomic_t signals_seen;
 static volatile sig_atomic_t time_is_up;
+static volatile sig_atomic_t begun;
 static struct timespec requested_at;
 
 static const struct itimerval KICK = { { 0, STOP_KICK_MS * 1000 }, { 0, STOP_KICK_MS * 1000 } };
@@ -66,14 +67,19 @@ int stop_watch(uint64_t duration)
 	return setitimer(ITIMER_REAL, &once, NULL);
 }
 
+void stop_begin(void)
+{
+	request_stop(&begun, 1);
+}
+
 bool stop_requested(void)
 {
-	return first_signal != 0 || time_is_up != 0;
+	return first_signal != 0 || time_is_up != 0 || begun != 0;
 }
 
 bool stop_urgent(void)
 {
-	return signals_seen >= 2 || (signals_seen == 1 && time_is_up != 0);
+	return signals_seen >= 2 || (signals_seen == 1 && (time_is_up != 0 || begun != 0));
 }
 
 const char *stop_signal_name(void)

@@ -1,4 +1,4 @@
-/* Being asked to stop: by a signal, or by time running out. */
+/* Being asked to stop: by a signal, by time running out, or by the capture itself. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,6 +13,9 @@
  * `duration` nanoseconds (0: never) a stop is due. Returns 0, or -1 with errno.
  */
 int stop_watch(uint64_t duration);
+
+/* The capture ends for a reason of its own: from here on as if a signal had come. */
+void stop_begin(void);
 
 /* Something has asked to stop. Blocking calls return EINTR soon after this becomes true. */
 bool stop_requested(void);
