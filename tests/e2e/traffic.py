@@ -96,10 +96,10 @@ class Datagrams:
         self.sender.close()
         self.receiver.close()
 
-    def send(self, count, size=8):
+    def send(self, count, size=8, first=0):
         """Returns when the last one has arrived, so that every tap has seen all of them."""
         padding = bytes(size - 8)
-        for number in range(count):
+        for number in range(first, first + count):
             self.sender.send(b"%08d" % number + padding)
         for _ in range(count):
             self.receiver.recv(size)
