@@ -1,0 +1,62 @@
+#!/bin/sh
+# Real packets, captured by an ordinary user: a page is fetched over HTTP, and shown as captured.
+# Run by `make demo` as root, after the build.
+set -eu
+cd "$(dirname "$0")/.."
+
+uid=2000
+namespace=cf-pcap-demo-$$
+server=''
+capture=''
+stage=$(mktemp -d)
+
+clean_up() {
+	for pid in $capture $server; do
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	ip netns del "$namespace" 2>/dev/null || true
+	rm -rf "$stage"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+
+# wait_for COMMAND...: until it succeeds, 10 seconds at most
+wait_for() {
+	tries=100
+	until "$@" 2>/dev/null; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || { echo "demo: waited in vain for: $*" >&2; exit 1; }
+		sleep 0.1
+	done
+}
+
+fetch() {
+	ip netns exec "$namespace" curl -sS http://127.0.0.1:8080/
+}
+
+chmod 0755 "$stage"
+make --no-print-directory install prefix="$stage"
+mkdir "$stage/www"
+echo 'Hello from the demo.' >"$stage/www/index.html"
+
+ip netns add "$namespace"
+ip -n "$namespace" link set lo up
+ip netns exec "$namespace" busybox httpd -f -p 127.0.0.1:8080 -h "$stage/www" &
+server=$!
+wait_for fetch >/dev/null
+
+echo
+echo "uid $uid: cf-pcap -interface lo -filter 'tcp port 8080' > capture.pcap"
+ip netns exec "$namespace" setpriv --reuid=$uid --regid=$uid --clear-groups \
+	"$stage/bin/cf-pcap" -interface lo -filter 'tcp port 8080' >"$stage/capture.pcap" &
+capture=$!
+wait_for test -s "$stage/capture.pcap"
+fetch
+kill -INT "$capture"
+wait "$capture"
+capture=''
+
+echo
+echo 'tcpdump -nr capture.pcap'
+tcpdump -nr "$stage/capture.pcap"

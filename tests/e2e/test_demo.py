@@ -1,0 +1,50 @@
+"""The demo: README's first command."""
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from conftest import ROOT
+
+
+@pytest.fixture
+def folder():
+    """Where the user of the demo may look, unlike tmp_path."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield name
+
+
+def leftovers(demo, folder):
+    namespaces = subprocess.check_output(["ip", "netns", "list"], text=True).split()
+    return ([name for name in namespaces if name == f"cf-pcap-demo-{demo.pid}"] +
+            [name for name in os.listdir(folder) if name.startswith("tmp.")])
+
+
+@pytest.fixture
+def demo(folder, stage):
+    process = subprocess.Popen([ROOT / "tests/demo.sh"], env={**os.environ, "TMPDIR": folder},
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               start_new_session=True)
+    yield process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+
+
+def test_demo_shows_a_page_being_fetched_and_leaves_nothing(demo, folder):
+    output = demo.communicate(timeout=60)[0]
+    assert demo.returncode == 0, output
+    assert "HTTP: GET / HTTP/1.1" in output and "HTTP: HTTP/1.1 200 OK" in output
+    assert leftovers(demo, folder) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_demo_leaves_nothing_when_interrupted(demo, folder, number):
+    time.sleep(0.3)
+    os.killpg(demo.pid, number)
+    demo.communicate(timeout=30)
+    assert leftovers(demo, folder) == []
