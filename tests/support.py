@@ -2,6 +2,7 @@
 import ctypes
 import itertools
 import os
+import re
 import signal
 import socket
 import struct
@@ -12,6 +13,9 @@ from dataclasses import dataclass, field
 
 USER = 2000  # vcap
 CLONE_NEWNET = 0x40000000
+# One message, as Go's slog.TextHandler writes it.
+LOG_LINE = re.compile(r'time=\S+ level=(DEBUG|INFO|WARN|ERROR) msg=("(?:[^"\\]|\\.)*"|[^ "=]+)'
+                      r'( [a-z-]+=("(?:[^"\\]|\\.)*"|[^ "=]+))*')
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
 

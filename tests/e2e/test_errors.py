@@ -2,7 +2,6 @@
 import ctypes
 import os
 import pty
-import re
 import shutil
 import subprocess
 import tempfile
@@ -10,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from support import Tools, ip
+from support import LOG_LINE, Tools, ip
 
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, CAP_NET_RAW = 4, 24, 38, 13
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 MS_NOSUID, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 2, 32, 4096, 16384, 1 << 18
-LINE = re.compile(r'time=\S+ level=(DEBUG|INFO|WARN|ERROR) msg=("(?:[^"\\]|\\.)*"|[^ "=]+)'
-                  r'( [a-z-]+=("(?:[^"\\]|\\.)*"|[^ "=]+))*')
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -29,7 +26,7 @@ def error_of(result, status):
     """The one error line of a run that wrote nothing."""
     assert (result.returncode, result.stdout) == (status, b""), result.stderr
     lines = result.stderr.decode().splitlines()
-    assert all(LINE.fullmatch(line) for line in lines), lines
+    assert all(LOG_LINE.fullmatch(line) for line in lines), lines
     errors = [line for line in lines if " level=ERROR " in line]
     assert len(errors) == 1 and errors[0] == lines[-1], lines
     return errors[0].split(" level=ERROR ")[1]
