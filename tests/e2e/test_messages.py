@@ -59,6 +59,13 @@ def test_time_is_local_with_milliseconds(tools, ns, tmp_path, zone, shown, offse
         assert abs(told - datetime.now(timezone(timedelta(minutes=offset)))) < timedelta(minutes=1)
 
 
+def test_time_is_the_systems_where_no_zone_is_set(tools, ns, tmp_path):
+    """With no message before the sandbox is closed: nothing can be read for the first one."""
+    messages = messages_of(tools, ns, tmp_path, "-interface", "lo", "-no-ssh-guard", env={})
+    told = datetime.fromisoformat(re.match(r"time=(\S+)", messages)[1].replace("Z", "+00:00"))
+    assert told.utcoffset() == told.astimezone().utcoffset()
+
+
 GUARDS = [  # interface, environment, the guard
     ("lo", {}, "not tcp port 2222"),
     ("lo", {"CF_INSTANCE_PORTS": PORTS}, "not tcp port 2222"),

@@ -412,25 +412,27 @@ def test_interface_down_is_a_warning_and_capture_resumes_when_it_is_up(tools, ns
     assert capture.stop()[0] == 0
 
 
-def delete_interface(ns):
+def delete_interface(ns, capture):
     ip("-n", ns.name, "link", "del", "cap0")
 
 
-def move_interface(ns):
+def move_interface(ns, capture):
     ip("-n", ns.name, "link", "set", "cap0", "netns", ns.peer)
 
 
-def down_and_delete_interface(ns):
+def delete_interface_that_is_down(ns, capture):
     ip("-n", ns.name, "link", "set", "cap0", "down")
-    delete_interface(ns)
+    wait_until(lambda: "interface is down" in capture.messages())
+    delete_interface(ns, capture)
 
 
-@pytest.mark.parametrize("remove", [delete_interface, move_interface, down_and_delete_interface])
+@pytest.mark.parametrize("remove", [delete_interface, move_interface,
+                                    delete_interface_that_is_down])
 def test_interface_gone_is_an_error_after_all_that_had_arrived(tools, ns, tmp_path, remove):
     capture = tools.capture(ns, "-interface", "cap0", "udp", path=tmp_path / "out.pcap")
     with Sender(ns, "gen0", peer=True) as peer:
         peer.send(*[FRAME] * 50)
-    remove(ns)
+    remove(ns, capture)
     seconds_to_end(capture.process)
     assert capture.process.returncode == 1
     assert 'level=ERROR msg="interface is gone" interface=cap0\n' in capture.messages()
