@@ -1,0 +1,59 @@
+"""Fixtures: the lifecycle folder as a cell has it, and containers around it."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from container import Container, VCAP_ON_CELL  # noqa: E402
+
+
+def copy_lifecycle(stage, folder, capability=True):
+    """Both files, owned by the cell's vcap as everything in its cache."""
+    folder.mkdir()
+    for name in ("cf-pcap", "cf-pcap-writer"):
+        shutil.copyfile(stage / name, folder / name)
+        (folder / name).chmod(0o755)
+        os.chown(folder / name, VCAP_ON_CELL, VCAP_ON_CELL)
+    os.chown(folder, VCAP_ON_CELL, VCAP_ON_CELL)
+    if capability:
+        subprocess.run(["setcap", "cap_net_raw=p", folder / "cf-pcap"], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cell(stage):
+    """A folder of the cell's, gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="cf-pcap-cell."))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def lifecycle(stage, cell):
+    return copy_lifecycle(stage, cell / "lifecycle")
+
+
+@pytest.fixture(scope="session")
+def init(cell):
+    subprocess.run(["cc", "-static", "-Os", "-o", cell / "init", HERE / "init.c"], check=True)
+    return cell / "init"
+
+
+@pytest.fixture(scope="module", params=["cflinuxfs", "busybox", "scratch"])
+def any_container(request, init, lifecycle):
+    with Container(init, lifecycle, request.param) as container:
+        yield container
+
+
+@pytest.fixture(scope="module")
+def container(init, lifecycle):
+    with Container(init, lifecycle) as container:
+        yield container
