@@ -1,13 +1,22 @@
-/* Why there is no packet socket, in words that user and operator can act on. */
+/*
+ * Why there is no packet socket, in words that user and operator can act on.
+ *
+ * Runs without any privilege, in a process that has shared the helper's parent, namespaces, mounts
+ * and seccomp profile: what it finds for itself holds for the helper too.
+ */
 #include "diagnosis.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/nsfs.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
@@ -15,6 +24,7 @@
 #include "log.h"
 
 #define HELPER_FILE_PATH "/proc/self/fd/4"
+#define NO_SUCH_SOCKET_TYPE 15 /* the highest that socket(2) takes as a type; nothing has it */
 
 _Static_assert(WRITER_HELPER_FILE_FD == 4, "HELPER_FILE_PATH");
 
@@ -28,8 +38,12 @@ static bool helper_mount_is_nosuid(void)
 static bool helper_file_has_capability(void)
 {
 	struct vfs_ns_cap_data data;
+	ssize_t length = getxattr(HELPER_FILE_PATH, "security.capability", &data, sizeof data);
 
-	return getxattr(HELPER_FILE_PATH, "security.capability", &data, sizeof data) > 0;
+	if (length < 0)
+		return errno == EOVERFLOW; /* one that another user namespace gave */
+	return (size_t)length >= XATTR_CAPS_SZ_1 &&
+	       (data.data[0].permitted & CAP_TO_MASK(CAP_NET_RAW)) != 0;
 }
 
 static void cleanup_file(FILE **file)
@@ -61,22 +75,51 @@ static const char *explain_missing_capability(const struct open_reply *reply)
 		return "no_new_privs is set, so files give no capability: the operator can set "
 		       "garden.no_new_privileges to false";
 	if (helper_mount_is_nosuid())
-		return "cf-pcap lies on a mount with the option nosuid, so it gives no capability";
+		return "cf-pcap lies on a mount with the option nosuid, so it gives no capability: the "
+		       "operator can mount that folder, and what it was bind-mounted from, without nosuid";
 	if (prctl(PR_CAPBSET_READ, CAP_NET_RAW, 0, 0, 0) == 0)
-		return "CAP_NET_RAW is missing from this container's bounding set";
+		return "CAP_NET_RAW is missing from this container's bounding set: the operator can add it "
+		       "to the capabilities that containers may have";
 	if (is_traced())
 		return "cf-pcap is being traced (strace, gdb), so it gives no capability: run it without";
-	return "this user namespace does not honour the file capability of cf-pcap";
+	return "this user namespace does not honour the file capability of cf-pcap: the operator can "
+	       "give it anew with setcap, as root of the host";
+}
+
+/* The owner can be seen only from inside it, ioctl_ns(2). */
+static bool network_namespace_is_foreign(void)
+{
+	CLEANUP(cleanup_fd) int network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	CLEANUP(cleanup_fd) int owner = -1;
+
+	if (network < 0)
+		return false;
+	owner = ioctl(network, NS_GET_USERNS);
+	return owner < 0 && errno == EPERM;
+}
+
+/* The kernel says EINVAL to this call before it asks for any capability: another answer is seccomp's. */
+static bool seccomp_refuses_packet_sockets(void)
+{
+	CLEANUP(cleanup_fd) int probe = socket(AF_PACKET, NO_SUCH_SOCKET_TYPE, 0);
+
+	return probe < 0 && errno != EINVAL;
 }
 
 /* The capability was there, and the kernel refused the socket all the same. */
 static const char *explain_refused_socket(const struct open_reply *reply)
 {
-	if (reply->error == EPERM || reply->error == EACCES)
-		return "this user namespace does not own the network namespace, or a seccomp profile or "
-		       "security module refuses packet sockets";
+	if (seccomp_refuses_packet_sockets())
+		return "the seccomp profile of this container refuses packet sockets: the operator can allow "
+		       "socket(AF_PACKET) in it";
 	if (reply->error == EAFNOSUPPORT)
 		return "this kernel has no packet sockets";
+	if (network_namespace_is_foreign())
+		return "this user namespace does not own the network namespace: the operator can give the "
+		       "container a network namespace of its own";
+	if (reply->error == EPERM || reply->error == EACCES)
+		return "a security module (AppArmor, SELinux) or a seccomp profile refuses packet sockets: "
+		       "the operator can allow them there";
 	return "the kernel refused a packet socket";
 }
 

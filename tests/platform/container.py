@@ -93,8 +93,10 @@ class Container:
 
     ADDRESS, PEER_ADDRESS = Namespace.ADDRESS, Namespace.PEER_ADDRESS
 
+    running = 0
+
     def __init__(self, init, lifecycle, image="cflinuxfs", lifecycle_options=(), seccomp=None,
-                 foreign_network=None):
+                 foreign_network=None, first=("/tmp/init",), uid=0):
         self.id = f"cfp-{os.getpid()}-c{next(_numbers)}"
         self.name, self.peer = self.id, f"{self.id}-peer"
         self.processes = []
@@ -112,6 +114,7 @@ class Container:
         if not foreign_network:  # only the owner of a network namespace may mount its sysfs
             self.mounts.append(("sysfs", "sysfs", "/sys", ["nosuid", "noexec", "nodev", "ro"]))
         self.seccomp = seccomp or profile()
+        self.first = process_document(first, uid, {}, False, CAPABILITIES)
 
     def document(self):
         every_id = [{"containerID": 0, "hostID": MAPPED_ROOT, "size": 1},
@@ -120,7 +123,7 @@ class Container:
         network = {"path": f"/run/netns/{self.foreign_network}"} if self.foreign_network else {}
         return {"ociVersion": "1.0.2", "hostname": self.id,
                 "root": {"path": str(self.root), "readonly": False},
-                "process": process_document(["/tmp/init"], 0, {}, False, CAPABILITIES),
+                "process": self.first,
                 "mounts": [{"type": kind, "source": str(source), "destination": place, "options": options}
                            for kind, source, place, options in self.mounts],
                 "linux": {"uidMappings": every_id, "gidMappings": every_id, "seccomp": self.seccomp,
@@ -130,8 +133,7 @@ class Container:
         return subprocess.run(["runc", "--root", self.folder / "state", *words], **options)
 
     def __enter__(self):
-        # What runc starts for us and leaves behind becomes our child, so that we learn its status.
-        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self.adopt(+1)
         try:
             make_root(self.root, self.image)
             (self.folder / "config.json").write_text(json.dumps(self.document()))
@@ -168,7 +170,13 @@ class Container:
         for name in (self.name, self.peer):
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
         shutil.rmtree(self.folder)
-        _libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        self.adopt(-1)
+
+    @classmethod
+    def adopt(cls, more):
+        """What runc starts for us and leaves behind becomes our child, so that we learn its status."""
+        cls.running += more
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, cls.running > 0, 0, 0, 0)
 
     def spawn(self, *args, uid=USER, env=None, no_new_privs=False, capabilities=CAPABILITIES,
               stdin=subprocess.DEVNULL, stdout=None, stderr=None):

@@ -1,0 +1,155 @@
+"""Each way to be without a packet socket, made to happen; the error names it and who can mend it."""
+import os
+import shutil
+import subprocess
+
+import pytest
+from conftest import copy_lifecycle
+from container import CAPABILITIES, Container, LIFECYCLE, VCAP_ON_CELL
+from seccomp_profile import profile
+
+CAPTURE = (f"{LIFECYCLE}/cf-pcap", "-interface", "lo", "-duration", "50ms")
+NO_CAPABILITY = "the file cf-pcap has no cap_net_raw: the operator can set diego.rep.enable_cf_pcap"
+
+
+def reason_in(messages):
+    """That of the only error."""
+    lines = [line for line in messages.splitlines() if "level=ERROR" in line]
+    assert len(lines) == 1, messages
+    assert 'msg="cannot capture packets"' in lines[0]
+    return lines[0].split('reason="')[1].split('"')[0]
+
+
+def reason(container, *command, **options):
+    result = container.run(*(command or CAPTURE), **options)
+    assert (result.returncode, result.stdout) == (1, b""), result.stderr
+    return reason_in(result.stderr.decode())
+
+
+@pytest.fixture
+def contain(init, lifecycle):
+    """Makes the container of one test."""
+    made = []
+
+    def make(folder=lifecycle, **options):
+        made.append(Container(init, folder, **options).__enter__())
+        return made[-1]
+
+    yield make
+    for container in made:
+        container.__exit__()
+
+
+def test_nothing_is_wrong_with_these_containers_otherwise(container):
+    assert container.run(*CAPTURE).returncode == 0
+
+
+def test_a_plain_copy_of_the_file_is_named(container):
+    container.run("/bin/sh", "-c", f"cp -r {LIFECYCLE} /tmp/copy")
+    text = reason(container, "/tmp/copy/cf-pcap", "-interface", "lo")
+    assert text.startswith(NO_CAPABILITY)
+    assert "a plain copy of the file loses it" in text
+
+
+def test_another_capability_than_the_needed_one_is_none(contain, stage, tmp_path):
+    tmp_path.chmod(0o755)
+    folder = copy_lifecycle(stage, tmp_path / "lifecycle")
+    subprocess.run(["setcap", "cap_net_bind_service=p", folder / "cf-pcap"], check=True)
+    os.chmod(tmp_path.parent, 0o755)
+    assert reason(contain(folder)).startswith(NO_CAPABILITY)
+
+
+class Cell:
+    """Archives and a cell's download cache: an archive is extracted once, by vcap, with the privilege
+    to set file capabilities if the operator has turned the property on."""
+
+    def __init__(self, folder, lifecycle):
+        self.archive, self.cache = folder / "lifecycle.tgz", folder / "cache"
+        subprocess.run(["tar", "-czf", self.archive, "--xattrs", "--xattrs-include=*", "-C", lifecycle,
+                        "cf-pcap", "cf-pcap-writer"], check=True)
+        self.cache.mkdir()
+        os.chown(self.cache, VCAP_ON_CELL, VCAP_ON_CELL)
+
+    def lifecycle(self, property_on):
+        extracted = self.cache / "key.d"
+        if not extracted.exists():
+            privilege = ["setpriv", f"--reuid={VCAP_ON_CELL}", f"--regid={VCAP_ON_CELL}", "--clear-groups"]
+            if property_on:
+                privilege += ["--inh-caps=-all,+setfcap", "--ambient-caps=-all,+setfcap"]
+            extracted.mkdir()
+            os.chown(extracted, VCAP_ON_CELL, VCAP_ON_CELL)
+            subprocess.run([*privilege, "tar", "-xzf", self.archive, "--xattrs", "--xattrs-include=*",
+                            "-C", extracted], stderr=subprocess.DEVNULL, check=True)
+        return extracted
+
+
+@pytest.fixture
+def operated_cell(lifecycle, cell):
+    folder = cell / "operated"
+    folder.mkdir()
+    yield Cell(folder, lifecycle)
+    shutil.rmtree(folder)
+
+
+def test_the_property_is_named_when_it_is_off(contain, operated_cell):
+    text = reason(contain(operated_cell.lifecycle(property_on=False)))
+    assert text.startswith(NO_CAPABILITY)
+
+
+def test_the_property_turned_on_with_a_cold_cache_is_all_it_takes(contain, operated_cell):
+    assert contain(operated_cell.lifecycle(property_on=True)).run(*CAPTURE).returncode == 0
+
+
+def test_a_warm_cache_is_named_when_the_property_was_turned_on_later(contain, operated_cell):
+    operated_cell.lifecycle(property_on=False)
+    text = reason(contain(operated_cell.lifecycle(property_on=True)))
+    assert text.startswith(NO_CAPABILITY)
+    assert "a lifecycle archive that was cached before keeps the old state" in text
+    assert "until it is extracted again" in text
+
+
+def test_no_new_privileges_is_named(container):
+    text = reason(container, no_new_privs=True)
+    assert text == ("no_new_privs is set, so files give no capability: the operator can set "
+                    "garden.no_new_privileges to false")
+
+
+def test_a_nosuid_mount_is_named(contain):
+    text = reason(contain(lifecycle_options=["nosuid"]))
+    assert "on a mount with the option nosuid" in text
+    assert "the operator can mount that folder" in text
+
+
+@pytest.mark.parametrize("uid", [2000, 0])
+def test_a_bounding_set_without_the_capability_is_named(container, uid):
+    fewer = [name for name in CAPABILITIES if name != "CAP_NET_RAW"]
+    text = reason(container, capabilities=fewer, uid=uid)
+    assert text.startswith("CAP_NET_RAW is missing from this container's bounding set: the operator can")
+
+
+@pytest.mark.parametrize("options", [[], ["-f"]])
+def test_a_tracer_is_named(container, options):
+    text = reason(container, "/usr/bin/strace", *options, "-o", "/dev/null", *CAPTURE)
+    assert text == "cf-pcap is being traced (strace, gdb), so it gives no capability: run it without"
+
+
+@pytest.mark.parametrize("uid", [2000, 0])
+def test_a_network_namespace_of_somebody_else_is_named(contain, ns, uid):
+    container = contain(foreign_network=ns.name, first=CAPTURE, uid=uid)
+    assert container.init.wait() == 1
+    text = reason_in((container.folder / "log").read_text())
+    assert text.startswith("this user namespace does not own the network namespace: the operator can give")
+
+
+@pytest.mark.parametrize("uid", [2000, 0])
+def test_a_seccomp_profile_that_refuses_packet_sockets_is_named(contain, uid):
+    text = reason(contain(seccomp=profile(packet_sockets=False)), uid=uid)
+    assert text.startswith("the seccomp profile of this container refuses packet sockets: the operator can")
+
+
+def test_a_user_who_makes_a_user_namespace_is_told_that_it_owns_no_network(tools, ns):
+    """As root of it, where every file gives every capability."""
+    result = subprocess.run(["ip", "netns", "exec", ns.name, "unshare", "--user", "--map-root-user",
+                             tools.helper, "-interface", "lo"], capture_output=True)
+    assert result.returncode == 1
+    assert b"this user namespace does not own the network namespace" in result.stderr
