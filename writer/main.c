@@ -90,7 +90,7 @@ static int capture_packets(const struct options *options)
 				   .loopback_index = interfaces_loopback_index(),
 				   .show_progress = isatty(STDERR_FILENO) == 1 };
 
-	if (stop_watch(options->duration) != 0)
+	if (stop_watch() != 0)
 		return fail("cannot watch for signals", strerror(errno));
 	if (session_take_place() != 0)
 		return EXIT_FAILED;
@@ -107,6 +107,9 @@ static int capture_packets(const struct options *options)
 		return fail("cannot capture here", "link type is not supported");
 	session_filter(&session, options, filter, sizeof filter);
 	describe_system(&capture.format);
+	/* Looking up names and compiling the filter is not capturing. */
+	if (stop_after(options->duration) != 0)
+		return fail("cannot set the duration", strerror(errno));
 	return capture_inside_sandbox(&capture);
 }
 

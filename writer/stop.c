@@ -52,19 +52,31 @@ static int handle(int number)
 	return sigaction(number, &action, NULL);
 }
 
-int stop_watch(uint64_t duration)
+int stop_watch(void)
+{
+	return handle(SIGINT) != 0 || handle(SIGTERM) != 0 || handle(SIGHUP) != 0 ||
+			       handle(SIGALRM) != 0 ? -1 : 0;
+}
+
+int stop_after(uint64_t duration)
 {
 	struct itimerval once = { { 0, 0 }, { 0, 0 } };
+	sigset_t every, before;
+	int result = 0;
 
-	if (handle(SIGINT) != 0 || handle(SIGTERM) != 0 || handle(SIGHUP) != 0 || handle(SIGALRM) != 0)
-		return -1;
 	if (duration == 0)
 		return 0;
 	once.it_value.tv_sec = (time_t)(duration / NANOSECONDS);
 	once.it_value.tv_usec = (suseconds_t)(duration % NANOSECONDS / 1000);
 	if (duration < 1000)
 		once.it_value.tv_usec = 1; /* 0 would mean never */
-	return setitimer(ITIMER_REAL, &once, NULL);
+	/* A signal's kicks use the same timer: they must not be overwritten. */
+	sigfillset(&every);
+	sigprocmask(SIG_BLOCK, &every, &before);
+	if (!stop_requested())
+		result = setitimer(ITIMER_REAL, &once, NULL);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return result;
 }
 
 void stop_begin(void)

@@ -8,11 +8,11 @@
 /* While a stop is under way, every blocking call is interrupted (EINTR) this often. */
 #define STOP_KICK_MS 20
 
-/*
- * Handles SIGINT, SIGTERM and SIGHUP, whatever they were set to, and starts the clock: after
- * `duration` nanoseconds (0: never) a stop is due. Returns 0, or -1 with errno.
- */
-int stop_watch(uint64_t duration);
+/* Handles SIGINT, SIGTERM and SIGHUP, whatever they were set to. Returns 0, or -1 with errno. */
+int stop_watch(void);
+
+/* From now on, after `duration` nanoseconds (0: never) a stop is due. Returns 0, or -1 with errno. */
+int stop_after(uint64_t duration);
 
 /* The capture ends for a reason of its own: from here on as if a signal had come. */
 void stop_begin(void);

@@ -84,6 +84,14 @@ def test_the_interfaces_are_listed_in_every_image(any_container):
     assert [line.split()[0] for line in result.stdout.decode().splitlines()] == ["lo", "eth0", "any"]
 
 
+def test_a_duration_begins_with_the_capture(any_container):
+    """However long it takes to start."""
+    for _ in range(5):
+        result = any_container.run(HELPER, "-interface", "lo", "-duration", "1ms")
+        assert result.returncode == 0, result.stderr
+        assert read_pcap(result.stdout).records == []
+
+
 def test_names_in_a_filter_need_files_that_scratch_lacks(any_container):
     """An address needs no file; a name that nothing can resolve is named in the error."""
     result = any_container.run(HELPER, "-interface", "lo", "-duration", "10ms", "host 127.0.0.1 and tcp port 80")
