@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from container import Container, VCAP_ON_CELL  # noqa: E402
+from remote import Remote, make_keys  # noqa: E402
 
 
 def copy_lifecycle(stage, folder, capability=True):
@@ -57,3 +58,27 @@ def any_container(request, init, lifecycle):
 def container(init, lifecycle):
     with Container(init, lifecycle) as container:
         yield container
+
+
+@pytest.fixture(scope="session")
+def keys(cell):
+    folder = cell / "keys"
+    folder.mkdir()
+    make_keys(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served_container(container, keys, tmp_path_factory):
+    """With ssh, an app, and TLS in front of both."""
+    remote = Remote(container, keys, tmp_path_factory.mktemp("served"))
+    remote.serve_app()
+    remote.serve_tls()
+    return remote
+
+
+@pytest.fixture
+def remote(served_container):
+    """A user at home; what he started ends with the test."""
+    yield served_container
+    served_container.end()

@@ -162,9 +162,9 @@ class Container:
             ip("-n", name, "link", "set", link, "up")
 
     def __exit__(self, *_):
-        self.runc("delete", "--force", self.id, stderr=subprocess.DEVNULL)
-        for process in self.processes:
+        for process in self.processes:  # the first process cannot end before we have reaped these
             process.kill()
+        self.runc("delete", "--force", self.id, stderr=subprocess.DEVNULL)
         if hasattr(self, "init"):
             self.init.kill()
         for name in (self.name, self.peer):
@@ -203,11 +203,10 @@ class Container:
         """The processes of cf-pcap that are inside, by their number on the cell."""
         mine = os.readlink(f"/proc/{self.init.pid}/ns/pid")
         found = []
-        for entry in os.listdir("/proc"):
+        for comm in Path("/proc").glob("[0-9]*/comm"):
             try:
-                if (entry.isdigit() and os.readlink(f"/proc/{entry}/ns/pid") == mine and
-                        Path(f"/proc/{entry}/comm").read_text() == "cf-pcap\n"):
-                    found.append(int(entry))
+                if comm.read_text() == "cf-pcap\n" and os.readlink(comm.parent / "ns/pid") == mine:
+                    found.append(int(comm.parent.name))
             except (FileNotFoundError, ProcessLookupError):
-                pass
+                pass  # it has just ended
         return found

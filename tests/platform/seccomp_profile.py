@@ -1,4 +1,4 @@
-"""The seccomp profile of a Garden container: an allow-list, and EPERM for everything else.
+"""The seccomp profile of a Garden container: an allow-list, and an error for everything else.
 
 Not in it, so that a program has to do without: close_range, clone3, pidfd_*, landlock_*, io_uring_*,
 bpf, rseq, mount, setns, unshare, and clone() for new namespaces.
@@ -48,6 +48,7 @@ semctl semget semop semtimedop shmat shmctl shmdt shmget
 
 NEW_NAMESPACES = 0x7C020000  # CLONE_NEW*, those of clone(2)
 AF_PACKET = 17
+ENOSYS = 38
 
 
 def profile(packet_sockets=True):
@@ -55,7 +56,9 @@ def profile(packet_sockets=True):
     rules = [{"names": [name for name in ALLOWED if packet_sockets or name != "socket"],
               "action": "SCMP_ACT_ALLOW"},
              {"names": ["clone"], "action": "SCMP_ACT_ALLOW",
-              "args": [{"index": 0, "value": NEW_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]
+              "args": [{"index": 0, "value": NEW_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]},
+             # Not EPERM: libc would start no thread, instead of falling back to clone().
+             {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS}]
     for value in (0, 8, 0xFFFFFFFF):
         rules.append({"names": ["personality"], "action": "SCMP_ACT_ALLOW",
                       "args": [{"index": 0, "value": value, "op": "SCMP_CMP_EQ"}]})

@@ -153,3 +153,24 @@ def test_a_user_who_makes_a_user_namespace_is_told_that_it_owns_no_network(tools
                              tools.helper, "-interface", "lo"], capture_output=True)
     assert result.returncode == 1
     assert b"this user namespace does not own the network namespace" in result.stderr
+
+
+@pytest.fixture
+def container_without_executable_memfds(contain, stage, cell):
+    """vm.memfd_noexec belongs to the pid namespace. The writer can be installed for that."""
+    folder = copy_lifecycle(stage, cell / "without-memfds")
+    container = contain(folder)
+    subprocess.run(["nsenter", f"--target={container.init.pid}", "--pid", "sysctl", "-qw", "vm.memfd_noexec=2"],
+                   check=True)
+    yield container, folder / "cf-pcap-writer"
+    shutil.rmtree(folder)
+
+
+def test_memfds_that_cannot_be_executed_are_named_with_the_way_out(container_without_executable_memfds):
+    container, writer = container_without_executable_memfds
+    result = container.run(*CAPTURE)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"vm.memfd_noexec" in result.stderr
+    assert b"operator: install cf-pcap-writer with mode 0711" in result.stderr
+    writer.chmod(0o711)
+    assert container.run(*CAPTURE).returncode == 0

@@ -1,5 +1,4 @@
 """Captures in a container as Garden makes it, whatever its image and its user."""
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -64,7 +63,7 @@ def test_what_arrives_from_the_cell_is_captured(any_container, tmp_path, interfa
 
 
 @pytest.mark.parametrize("uid", [2000, VCAP_ON_CELL, 0])
-def test_the_writer_in_a_container_has_no_privilege_and_is_out_of_reach(any_container, tmp_path, uid):
+def test_the_writer_in_a_container_has_no_privilege(any_container, tmp_path, uid):
     capture = Capture(any_container, tmp_path / "out.pcap", "-interface", "lo", uid=uid)
     status = status_of(capture.process.pid)
     for field in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
@@ -73,9 +72,20 @@ def test_the_writer_in_a_container_has_no_privilege_and_is_out_of_reach(any_cont
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
     assert int(status["Seccomp_filters"]) == 2  # the container's, and its own
-    # The kernel gives the /proc files of a non-dumpable process to root.
-    assert os.stat(f"/proc/{capture.process.pid}/environ").st_uid != uid
     capture.stop()
+
+
+@pytest.mark.parametrize("uid", [2000, VCAP_ON_CELL, 0])
+def test_the_writer_in_a_container_is_out_of_its_own_users_reach(container, tmp_path, uid):
+    capture = Capture(container, tmp_path / "out.pcap", "-interface", "lo", uid=uid)
+    pid = status_of(capture.process.pid)["NSpid"].split()[-1]
+    attempts = [f"cat /proc/{pid}/environ", f"head -c 1 /proc/{pid}/mem", f"ls -l /proc/{pid}/fd/1",
+                f"strace -p {pid} -o /dev/null"]
+    for attempt in attempts:
+        result = container.run("/bin/sh", "-c", attempt, uid=uid)
+        assert result.returncode != 0, attempt
+        assert b"Permission denied" in result.stderr or b"not permitted" in result.stderr, attempt
+    assert capture.stop()[0] == 0
 
 
 def test_the_interfaces_are_listed_in_every_image(any_container):
