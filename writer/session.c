@@ -53,11 +53,14 @@ int session_take_place(void)
 {
 	int place = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	for (unsigned int number = 0; place >= 0 && number < PLACES; number++)
+	if (place < 0) {
+		log_record(LOG_ERROR, "cannot make a socket", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+		return -1;
+	}
+	for (unsigned int number = 0; number < PLACES; number++)
 		if (bind_place(place, number) == 0)
 			return 0; /* open until the process ends */
-	if (place >= 0)
-		close(place);
+	close(place);
 	log_record(LOG_ERROR, "too many captures in this container, end one first",
 		   LOG_FIELDS(LOG_NUMBER("limit", PLACES)));
 	return -1;

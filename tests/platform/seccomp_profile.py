@@ -51,9 +51,9 @@ AF_PACKET = 17
 ENOSYS = 38
 
 
-def profile(packet_sockets=True):
-    """As an OCI runtime takes it; without packet sockets for those who would refuse them."""
-    rules = [{"names": [name for name in ALLOWED if packet_sockets or name != "socket"],
+def profile(sockets="all"):
+    """As an OCI runtime takes it; with `sockets` "no packet" or "none" for what else may be refused."""
+    rules = [{"names": [name for name in ALLOWED if sockets == "all" or name != "socket"],
               "action": "SCMP_ACT_ALLOW"},
              {"names": ["clone"], "action": "SCMP_ACT_ALLOW",
               "args": [{"index": 0, "value": NEW_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]},
@@ -62,7 +62,7 @@ def profile(packet_sockets=True):
     for value in (0, 8, 0xFFFFFFFF):
         rules.append({"names": ["personality"], "action": "SCMP_ACT_ALLOW",
                       "args": [{"index": 0, "value": value, "op": "SCMP_CMP_EQ"}]})
-    if not packet_sockets:
+    if sockets == "no packet":
         rules.append({"names": ["socket"], "action": "SCMP_ACT_ALLOW",
                       "args": [{"index": 0, "value": AF_PACKET, "op": "SCMP_CMP_NE"}]})
     return {"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": rules}

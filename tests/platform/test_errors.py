@@ -143,8 +143,14 @@ def test_a_network_namespace_of_somebody_else_is_named(contain, ns, uid):
 
 @pytest.mark.parametrize("uid", [2000, 0])
 def test_a_seccomp_profile_that_refuses_packet_sockets_is_named(contain, uid):
-    text = reason(contain(seccomp=profile(packet_sockets=False)), uid=uid)
+    text = reason(contain(seccomp=profile("no packet")), uid=uid)
     assert text.startswith("the seccomp profile of this container refuses packet sockets: the operator can")
+
+
+def test_a_seccomp_profile_without_any_socket_is_not_taken_for_too_many_captures(contain):
+    result = contain(seccomp=profile("none")).run(*CAPTURE)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b'msg="cannot make a socket" error="Operation not permitted"' in result.stderr
 
 
 def test_a_user_who_makes_a_user_namespace_is_told_that_it_owns_no_network(tools, ns):
