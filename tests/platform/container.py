@@ -1,4 +1,5 @@
 """Containers as Garden makes them with runc: uid map, capability lists, seccomp, namespaces, mounts."""
+import contextlib
 import ctypes
 import itertools
 import json
@@ -99,10 +100,7 @@ class Container:
                  foreign_network=None, first=("/tmp/init",), uid=0):
         self.id = f"cfp-{os.getpid()}-c{next(_numbers)}"
         self.name, self.peer = self.id, f"{self.id}-peer"
-        self.processes = []
-        self.folder = Path(tempfile.mkdtemp(prefix="cf-pcap-container."))
-        self.folder.chmod(0o755)
-        self.root = self.folder / "root"
+        self.processes, self.init = [], None
         self.image, self.foreign_network = image, foreign_network
         self.mounts = [("proc", "proc", "/proc", []),
                        ("tmpfs", "tmpfs", "/dev", ["nosuid", "strictatime", "mode=755", "size=64k"]),
@@ -133,21 +131,36 @@ class Container:
         return subprocess.run(["runc", "--root", self.folder / "state", *words], **options)
 
     def __enter__(self):
-        self.adopt(+1)
-        try:
-            make_root(self.root, self.image)
-            (self.folder / "config.json").write_text(json.dumps(self.document()))
-            # Inherited by the container's first process, which would keep a pipe open.
-            with open(self.folder / "log", "wb") as log:
-                self.runc("run", "--detach", "--bundle", self.folder, "--pid-file", self.folder / "pid",
-                          self.id, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            self.init = Process(int((self.folder / "pid").read_text()))
+        with contextlib.ExitStack() as stack:
+            self.folder = Path(tempfile.mkdtemp(prefix="cf-pcap-container."))
+            stack.callback(shutil.rmtree, self.folder)
+            self.adopt(+1)
+            stack.callback(self.adopt, -1)
+            stack.callback(self.disconnect)
+            stack.callback(lambda: self.init and self.init.kill())
+            stack.callback(self.runc, "delete", "--force", self.id, stderr=subprocess.DEVNULL)
+            # Before all that, since the first process cannot end before we have reaped the others.
+            stack.callback(lambda: [process.kill() for process in self.processes])
+            self.start()
             if not self.foreign_network:
                 self.connect()
-        except BaseException:
-            self.__exit__()
-            raise
+            self.clean_up = stack.pop_all()
         return self
+
+    def __exit__(self, *_):
+        self.clean_up.close()
+
+    def start(self):
+        self.folder.chmod(0o755)
+        self.root = self.folder / "root"
+        make_root(self.root, self.image)
+        (self.folder / "config.json").write_text(json.dumps(self.document()))
+        # Inherited by the container's first process, which would keep a pipe open.
+        with open(self.folder / "log", "wb") as log:
+            started = self.runc("run", "--detach", "--bundle", self.folder, "--pid-file", self.folder / "pid",
+                                self.id, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        assert started.returncode == 0, (self.folder / "log").read_text()
+        self.init = Process(int((self.folder / "pid").read_text()))
 
     def connect(self):
         ip("netns", "attach", self.name, str(self.init.pid))
@@ -161,16 +174,9 @@ class Container:
             ip("-n", name, "addr", "add", f"{address}/24", "dev", link)
             ip("-n", name, "link", "set", link, "up")
 
-    def __exit__(self, *_):
-        for process in self.processes:  # the first process cannot end before we have reaped these
-            process.kill()
-        self.runc("delete", "--force", self.id, stderr=subprocess.DEVNULL)
-        if hasattr(self, "init"):
-            self.init.kill()
+    def disconnect(self):
         for name in (self.name, self.peer):
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
-        shutil.rmtree(self.folder)
-        self.adopt(-1)
 
     @classmethod
     def adopt(cls, more):
