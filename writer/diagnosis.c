@@ -1,8 +1,8 @@
 /*
  * Why there is no packet socket, in words that user and operator can act on.
  *
- * Runs without any privilege, in a process that has shared the helper's parent, namespaces, mounts
- * and seccomp profile: what it finds for itself holds for the helper too.
+ * Needs no privilege: this process has the helper's namespaces, mounts and seccomp profile, so what
+ * it finds for itself holds for the helper too.
  */
 #include "diagnosis.h"
 

@@ -2,6 +2,7 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from container import LIFECYCLE
@@ -148,6 +149,18 @@ def test_nothing_is_left_when_the_client_is_ended(remote, chatter, host, number,
     client.wait(10)
     assert_gone(remote)
     assert_intact(path)
+
+
+def test_nothing_is_left_when_a_stalled_client_is_killed(remote, chatter):
+    """The capture is in the middle of a write then, into a pipe that is full."""
+    path = remote.folder / "capture.pcap"
+    chatter(size=60000, pause=0.0005)
+    client = capture_home(remote, f"ssh app {HELPER} -interface lo", path, instance_ports=ENVOY_PORTS)
+    os.killpg(client.pid, signal.SIGSTOP)
+    capture, = remote.container.captures()
+    wait_until(lambda: "pipe_write" in Path(f"/proc/{capture}/wchan").read_text(), 30)
+    os.killpg(client.pid, signal.SIGKILL)
+    assert_gone(remote)
 
 
 @pytest.mark.parametrize("quiet", [True, False])
