@@ -1,5 +1,4 @@
 """Fixtures: the lifecycle folder as a cell has it, and containers around it."""
-import os
 import shutil
 import subprocess
 import sys
@@ -11,21 +10,8 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from container import Container, VCAP_ON_CELL  # noqa: E402
+from container import Container, copy_lifecycle  # noqa: E402
 from remote import Remote, make_keys  # noqa: E402
-
-
-def copy_lifecycle(stage, folder, capability=True):
-    """Both files, owned by the cell's vcap as everything in its cache."""
-    folder.mkdir()
-    for name in ("cf-pcap", "cf-pcap-writer"):
-        shutil.copyfile(stage / name, folder / name)
-        (folder / name).chmod(0o755)
-        os.chown(folder / name, VCAP_ON_CELL, VCAP_ON_CELL)
-    os.chown(folder, VCAP_ON_CELL, VCAP_ON_CELL)
-    if capability:
-        subprocess.run(["setcap", "cap_net_raw=p", folder / "cf-pcap"], check=True)
-    return folder
 
 
 @pytest.fixture(scope="session")

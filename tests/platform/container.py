@@ -29,6 +29,19 @@ vcap:x:2000:2000:vcap:/home/vcap:/bin/bash
 """
 
 
+def copy_lifecycle(stage, folder, capability=True):
+    """Both files, owned by the cell's vcap as everything in its cache."""
+    folder.mkdir()
+    for name in ("cf-pcap", "cf-pcap-writer"):
+        shutil.copyfile(stage / name, folder / name)
+        (folder / name).chmod(0o755)
+        os.chown(folder / name, VCAP_ON_CELL, VCAP_ON_CELL)
+    os.chown(folder, VCAP_ON_CELL, VCAP_ON_CELL)
+    if capability:
+        subprocess.run(["setcap", "cap_net_raw=p", folder / "cf-pcap"], check=True)
+    return folder
+
+
 def make_root(folder, image):
     """The image: `cflinuxfs` has a whole Debian below /usr, `busybox` one file, `scratch` nothing."""
     for name in ("proc", "sys", "dev", "tmp", "tmp/lifecycle", "home/vcap"):
@@ -157,8 +170,8 @@ class Container:
         (self.folder / "config.json").write_text(json.dumps(self.document()))
         # Inherited by the container's first process, which would keep a pipe open.
         with open(self.folder / "log", "wb") as log:
-            started = self.runc("run", "--detach", "--bundle", self.folder, "--pid-file", self.folder / "pid",
-                                self.id, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            started = self.runc("run", "--detach", "--bundle", self.folder, "--pid-file",
+                                self.folder / "pid", self.id, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         assert started.returncode == 0, (self.folder / "log").read_text()
         self.init = Process(int((self.folder / "pid").read_text()))
 
@@ -169,8 +182,10 @@ class Container:
             for knob in ("all", "default"):
                 Namespace.sysctl(name, f"net.ipv6.conf.{knob}.disable_ipv6=1")
             ip("-n", name, "link", "set", "lo", "up")
-        ip("link", "add", "gen0", "netns", self.peer, "type", "veth", "peer", "name", "eth0", "netns", self.name)
-        for name, link, address in ((self.name, "eth0", self.ADDRESS), (self.peer, "gen0", self.PEER_ADDRESS)):
+        ip("link", "add", "gen0", "netns", self.peer, "type", "veth",
+           "peer", "name", "eth0", "netns", self.name)
+        for name, link, address in ((self.name, "eth0", self.ADDRESS),
+                                    (self.peer, "gen0", self.PEER_ADDRESS)):
             ip("-n", name, "addr", "add", f"{address}/24", "dev", link)
             ip("-n", name, "link", "set", link, "up")
 

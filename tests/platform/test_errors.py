@@ -4,8 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import copy_lifecycle
-from container import CAPABILITIES, Container, LIFECYCLE, VCAP_ON_CELL
+from container import CAPABILITIES, Container, LIFECYCLE, VCAP_ON_CELL, copy_lifecycle
 from seccomp_profile import profile
 
 CAPTURE = (f"{LIFECYCLE}/cf-pcap", "-interface", "lo", "-duration", "50ms")
@@ -51,12 +50,23 @@ def test_a_plain_copy_of_the_file_is_named(container):
     assert "a plain copy of the file loses it" in text
 
 
-def test_another_capability_than_the_needed_one_is_none(contain, stage, tmp_path):
-    tmp_path.chmod(0o755)
-    folder = copy_lifecycle(stage, tmp_path / "lifecycle")
-    subprocess.run(["setcap", "cap_net_bind_service=p", folder / "cf-pcap"], check=True)
-    os.chmod(tmp_path.parent, 0o755)
-    assert reason(contain(folder)).startswith(NO_CAPABILITY)
+@pytest.fixture
+def changeable_lifecycle(stage, cell):
+    folder = copy_lifecycle(stage, cell / "changeable")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_another_capability_than_the_needed_one_is_none(contain, changeable_lifecycle):
+    subprocess.run(["setcap", "cap_net_bind_service=p", changeable_lifecycle / "cf-pcap"], check=True)
+    assert reason(contain(changeable_lifecycle)).startswith(NO_CAPABILITY)
+
+
+def test_a_capability_given_for_another_user_namespace_is_named(contain, changeable_lifecycle):
+    subprocess.run(["setcap", "-n", "1234", "cap_net_raw=p", changeable_lifecycle / "cf-pcap"], check=True)
+    text = reason(contain(changeable_lifecycle))
+    assert text == ("this user namespace does not honour the file capability of cf-pcap: the operator can "
+                    "give it anew with setcap, as root of the host")
 
 
 class Cell:
@@ -161,22 +171,14 @@ def test_a_user_who_makes_a_user_namespace_is_told_that_it_owns_no_network(tools
     assert b"this user namespace does not own the network namespace" in result.stderr
 
 
-@pytest.fixture
-def container_without_executable_memfds(contain, stage, cell):
-    """vm.memfd_noexec belongs to the pid namespace. The writer can be installed for that."""
-    folder = copy_lifecycle(stage, cell / "without-memfds")
-    container = contain(folder)
-    subprocess.run(["nsenter", f"--target={container.init.pid}", "--pid", "sysctl", "-qw", "vm.memfd_noexec=2"],
-                   check=True)
-    yield container, folder / "cf-pcap-writer"
-    shutil.rmtree(folder)
-
-
-def test_memfds_that_cannot_be_executed_are_named_with_the_way_out(container_without_executable_memfds):
-    container, writer = container_without_executable_memfds
+def test_memfds_that_cannot_be_executed_are_named_with_the_way_out(contain, changeable_lifecycle):
+    """The sysctl belongs to the pid namespace. The writer can be installed for that."""
+    container = contain(changeable_lifecycle)
+    subprocess.run(["nsenter", f"--target={container.init.pid}", "--pid", "sysctl", "-qw",
+                    "vm.memfd_noexec=2"], check=True)
     result = container.run(*CAPTURE)
     assert (result.returncode, result.stdout) == (1, b"")
     assert b"vm.memfd_noexec" in result.stderr
     assert b"operator: install cf-pcap-writer with mode 0711" in result.stderr
-    writer.chmod(0o711)
+    (changeable_lifecycle / "cf-pcap-writer").chmod(0o711)
     assert container.run(*CAPTURE).returncode == 0

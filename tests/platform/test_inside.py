@@ -104,7 +104,8 @@ def test_a_duration_begins_with_the_capture(any_container):
 
 def test_names_in_a_filter_need_files_that_scratch_lacks(any_container):
     """An address needs no file; a name that nothing can resolve is named in the error."""
-    result = any_container.run(HELPER, "-interface", "lo", "-duration", "10ms", "host 127.0.0.1 and tcp port 80")
+    result = any_container.run(HELPER, "-interface", "lo", "-duration", "10ms",
+                               "host 127.0.0.1 and tcp port 80")
     assert result.returncode == 0, result.stderr
     result = any_container.run(HELPER, "-interface", "lo", "host nosuch.invalid")
     assert result.returncode == 1

@@ -119,7 +119,8 @@ def ran_away(result):
 @pytest.mark.parametrize("host, interface", [("app-tls", "lo"), ("app-tls", "eth0"), ("app-tls", "any"),
                                              ("app", "eth0"), ("app", "any")])
 def test_without_the_guard_it_would_feed_on_itself(remote, host, interface):
-    result = remote.run(f"ssh {host} {HELPER} -interface {interface} -no-ssh-guard -max-size 600k -duration 20s",
+    flags = f"-interface {interface} -no-ssh-guard -max-size 600k -duration 20s"
+    result = remote.run(f"ssh {host} {HELPER} {flags}",
                         instance_ports=ENVOY_PORTS)
     assert ran_away(result), result.stderr
 
