@@ -5,6 +5,8 @@ CFLAGS ?= -O2 -g
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
+bashcompdir ?= $(prefix)/share/bash-completion/completions
+zshcompdir ?= $(prefix)/share/zsh/site-functions
 BUILD ?= build$(if $(filter 1,$(SANITIZE)),/sanitized)
 
 ifneq ($(V),1)
@@ -40,7 +42,8 @@ LTO := $(shell echo 'int main(void){return 0;}' | \
 endif
 
 ALL_CPPFLAGS = -D_GNU_SOURCE -Icommon $(CPPFLAGS)
-ALL_CFLAGS = -std=gnu11 -fPIE $(WARNINGS) $(HARDENING) $(CFLAGS)
+# The folder it is built in leaves no trace: the same source gives the same bytes.
+ALL_CFLAGS = -std=gnu11 -fPIE -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 
 # What libpcap would call for itself comes from helper/sockets.c and helper/lookup.c instead.
@@ -77,13 +80,18 @@ $(BUILD)/%.o: %.c Makefile
 -include $(HELPER:.o=.d) $(WRITER:.o=.d) $(COMMON:.o=.d)
 
 # The capability comes last: from then on the file is what its folder and its content make it.
+# Not with DESTDIR: packages do not carry it.
 install: all
 	install -d $(DESTDIR)$(bindir)
 	install -m 0755 $(BUILD)/cf-pcap-writer $(DESTDIR)$(bindir)/cf-pcap-writer
 	install -m 0755 $(BUILD)/cf-pcap $(DESTDIR)$(bindir)/cf-pcap
-	@if [ "$$(id -u)" = 0 ]; then \
-		setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap && \
-		echo "installed; $(DESTDIR)$(bindir)/cf-pcap has cap_net_raw=p"; \
+	install -D -m 0644 packaging/man/cf-pcap.1 $(DESTDIR)$(mandir)/man1/cf-pcap.1
+	install -D -m 0644 packaging/man/cf-pcap-writer.8 $(DESTDIR)$(mandir)/man8/cf-pcap-writer.8
+	install -D -m 0644 packaging/completion/cf-pcap.bash $(DESTDIR)$(bashcompdir)/cf-pcap
+	install -D -m 0644 packaging/completion/_cf-pcap $(DESTDIR)$(zshcompdir)/_cf-pcap
+	@if [ "$$(id -u)" = 0 ] && [ -z "$(DESTDIR)" ]; then \
+		setcap cap_net_raw=p $(bindir)/cf-pcap && \
+		echo "installed; $(bindir)/cf-pcap has cap_net_raw=p"; \
 	else \
 		echo "installed without the capability: as root, run"; \
 		echo "  setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap"; \
@@ -91,6 +99,10 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/cf-pcap $(DESTDIR)$(bindir)/cf-pcap-writer
+	rm -f $(DESTDIR)$(mandir)/man1/cf-pcap.1 $(DESTDIR)$(mandir)/man8/cf-pcap-writer.8
+	rm -f $(DESTDIR)$(bashcompdir)/cf-pcap $(DESTDIR)$(zshcompdir)/_cf-pcap
+
+include packaging/targets.mk
 
 # Real packets, captured by an unprivileged user. As root; installs what it needs.
 demo:

@@ -1,0 +1,41 @@
+# What is handed to others: the lifecycle archive, the BOSH release parts, the Debian package.
+
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+export SOURCE_DATE_EPOCH
+
+VERSION = $(shell sed -n 's/.*CFPCAP_VERSION "\(.*\)"/\1/p' common/version.h)
+LIFECYCLE = $(BUILD)/cf-pcap-lifecycle.tgz
+BOSH = $(BUILD)/bosh
+DEB_SOURCE = $(BUILD)/deb/cf-pcap-$(VERSION)
+
+# Both files, stripped, with cap_net_raw=p on cf-pcap. As root.
+lifecycle: all
+	@rm -rf $(BUILD)/lifecycle $(LIFECYCLE)
+	@mkdir -p $(BUILD)/lifecycle
+	$(Q)cp $(BUILD)/cf-pcap $(BUILD)/cf-pcap-writer $(BUILD)/lifecycle
+	$(Q)strip $(BUILD)/lifecycle/cf-pcap $(BUILD)/lifecycle/cf-pcap-writer
+	$(SAY) TAR $(LIFECYCLE)
+	$(Q)packaging/add-to-archive $(LIFECYCLE) $(BUILD)/lifecycle
+
+# What packaging/bosh/README.md tells to copy into a BOSH release, with the lifecycle archive as
+# its blob.
+bosh: lifecycle
+	@rm -rf $(BOSH)
+	$(Q)cp -R packaging/bosh $(BOSH)
+	$(Q)cp common/cleanup.h packaging/add-to-archive $(BOSH)/src/cf-pcap/
+	$(Q)mkdir -p $(BOSH)/blobs/cf-pcap
+	$(Q)cp $(LIFECYCLE) $(BOSH)/blobs/cf-pcap/
+	$(SAY) BOSH $(BOSH)
+
+# The source is copied first: debhelper wants ./debian, and leaves traces in its tree.
+deb:
+	@rm -rf $(BUILD)/deb
+	@mkdir -p $(DEB_SOURCE)
+	$(Q)cp -R Makefile $(wildcard LICENSE README.md) common helper writer packaging $(DEB_SOURCE)/
+	$(Q)mv $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
+	$(Q)cd $(DEB_SOURCE) && env -u MAKEFLAGS dpkg-buildpackage --build=binary --unsigned-changes \
+		>../build.log 2>&1 || { cat ../build.log; exit 1; }
+	$(Q)cp $(BUILD)/deb/cf-pcap_$(VERSION)_*.deb $(BUILD)/
+	$(SAY) DEB $(BUILD)/cf-pcap_$(VERSION)_*.deb
+
+.PHONY: lifecycle bosh deb
