@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -31,7 +32,8 @@
 
 #define HELPER "cf-pcap"
 #define WRITER "cf-pcap-writer"
-#define TEMPORARY ".cf-pcap.new" /* one left by a crash is removed by the next run */
+#define TEMPORARY ".cf-pcap.new." /* and a random number; one left by a crash is removed */
+#define TEMPORARY_SIZE (sizeof TEMPORARY + 16)
 #define CAPABILITY "security.capability"
 #define DEPTH_MAX 256
 #define FD_PATH_SIZE 32
@@ -145,18 +147,20 @@ static int fill(int file, int reference)
  */
 static int replace_helper(const struct folder *folder, int reference)
 {
-	char path[FD_PATH_SIZE];
+	char path[FD_PATH_SIZE], temporary[TEMPORARY_SIZE];
+	uint64_t random;
 	CLEANUP(cleanup_fd) int file =
 		openat(folder->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 
-	if (file < 0 || fill(file, reference) != 0)
+	if (file < 0 || fill(file, reference) != 0 ||
+	    getrandom(&random, sizeof random, 0) != sizeof random)
 		return -1;
-	unlinkat(folder->fd, TEMPORARY, 0);
-	if (linkat(AT_FDCWD, fd_path(path, file), folder->fd, TEMPORARY, AT_SYMLINK_FOLLOW) != 0)
+	snprintf(temporary, sizeof temporary, "%s%016llx", TEMPORARY, (unsigned long long)random);
+	if (linkat(AT_FDCWD, fd_path(path, file), folder->fd, temporary, AT_SYMLINK_FOLLOW) != 0)
 		return -1;
-	if (renameat(folder->fd, TEMPORARY, folder->fd, HELPER) != 0) {
+	if (renameat(folder->fd, temporary, folder->fd, HELPER) != 0) {
 		int error = errno;
-		unlinkat(folder->fd, TEMPORARY, 0);
+		unlinkat(folder->fd, temporary, 0);
 		errno = error;
 		return -1;
 	}
@@ -246,7 +250,7 @@ static bool enable_helper(struct cell *cell, const struct folder *folder, int fi
 static void visit_file(struct cell *cell, const struct folder *folder, const char *name, int file,
 		       const struct stat *status)
 {
-	if (strcmp(name, TEMPORARY) == 0 && status->st_uid == 0) {
+	if (strncmp(name, TEMPORARY, strlen(TEMPORARY)) == 0) {
 		if (unlinkat(folder->fd, name, 0) == 0)
 			report(folder, name, "removed, left by an interrupted run");
 		return;

@@ -1,0 +1,60 @@
+"""Fixtures of the packaging tests: copies of the source, and what make builds for others."""
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SOURCES = ["Makefile", "LICENSE", "README.md", "common", "helper", "writer", "packaging"]
+
+
+def copy_source(destination):
+    destination.mkdir(parents=True)
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, destination / name)
+        elif (ROOT / name).exists():
+            shutil.copy2(ROOT / name, destination / name)
+
+
+def make(folder, *words):
+    environment = {"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": "1700000000"}
+    result = subprocess.run(["make", "--no-print-directory", "-C", folder, *words], env=environment,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.fixture(scope="session")
+def workspace():
+    """A folder of root's that goes away with the session."""
+    folder = Path(tempfile.mkdtemp(prefix="cf-pcap-packaging."))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def builds(workspace):
+    """Two folders with the same source, and in each all that is handed to others."""
+    folders = [workspace / "one", workspace / "another" / "much" / "deeper"]
+    for folder in folders:
+        copy_source(folder)
+        make(folder, "bosh", "deb")
+    return [folder / "build" for folder in folders]
+
+
+@pytest.fixture(scope="session")
+def build(builds):
+    return builds[0]
+
+
+@pytest.fixture
+def scratch():
+    """A folder for one test that other users may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="cf-pcap-test."))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)

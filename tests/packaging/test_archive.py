@@ -1,0 +1,90 @@
+"""make lifecycle: the archive that carries both files and one capability."""
+import gzip
+import subprocess
+import tarfile
+
+from file_capabilities import NET_RAW, capable_files, give
+from support import USER
+
+ARCHIVE = "cf-pcap-lifecycle.tgz"
+RECORD = "SCHILY.xattr.security.capability"
+
+
+def members(archive):
+    with tarfile.open(archive) as tar:
+        return {member.name: member for member in tar}
+
+
+def extract(archive, folder, *words):
+    folder.mkdir()
+    folder.chmod(0o777)
+    subprocess.run([*words, "tar", "-xzf", archive, "--xattrs", "--xattrs-include=*", "-C", folder],
+                   check=True, stderr=subprocess.DEVNULL)
+
+
+def test_archive_is_the_same_bytes_wherever_it_is_built(builds):
+    one, other = ((build / ARCHIVE).read_bytes() for build in builds)
+    assert one == other
+    assert one[3:8] == bytes(5), "gzip header: no name, no time"
+
+
+def test_archive_has_the_capability_on_the_helper_only(build):
+    found = members(build / ARCHIVE)
+    assert list(found) == ["cf-pcap", "cf-pcap-writer"]
+    record = found["cf-pcap"].pax_headers[RECORD].encode("utf-8", "surrogateescape")
+    assert record == NET_RAW
+    assert RECORD not in found["cf-pcap-writer"].pax_headers
+    for member in found.values():
+        assert (member.uid, member.gid, member.mode, member.mtime) == (0, 0, 0o755, 1700000000)
+        assert set(member.pax_headers) <= {RECORD}
+
+
+def test_extracted_with_privilege_the_helper_has_the_capability(build, scratch):
+    extract(build / ARCHIVE, scratch / "out")
+    assert capable_files(scratch / "out") == {"cf-pcap": NET_RAW}
+
+
+def test_extracted_without_privilege_the_capability_is_gone_and_the_content_is_not(build, scratch):
+    extract(build / ARCHIVE, scratch / "out", "setpriv", f"--reuid={USER}", f"--regid={USER}",
+            "--clear-groups")
+    assert capable_files(scratch / "out") == {}
+    for name in ("cf-pcap", "cf-pcap-writer"):
+        assert (scratch / "out" / name).read_bytes() == (build / "lifecycle" / name).read_bytes()
+
+
+def test_files_are_added_to_an_archive_whose_other_members_stay(build, scratch):
+    content = scratch / "content"
+    content.mkdir()
+    (content / "builder").write_text("builder")
+    (content / "launcher").write_text("launcher")
+    give(content / "launcher", NET_RAW)
+    (content / "cf-pcap").write_text("an old one")
+    archive = scratch / "app_lifecycle.tgz"
+    subprocess.run(["tar", "-czf", archive, "--xattrs", "--xattrs-include=*", "-C", content,
+                    "./builder", "launcher", "./cf-pcap"], check=True)
+    before = members(archive)
+    results = []
+    for _ in range(2):
+        subprocess.run([build / "bosh/src/cf-pcap/add-to-archive", archive, build / "lifecycle"],
+                       check=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SOURCE_DATE_EPOCH": "1"})
+        results.append(gzip.decompress(archive.read_bytes()))
+    after = members(archive)
+    assert results[0] == results[1]
+    assert list(after) == ["./builder", "launcher", "cf-pcap", "cf-pcap-writer"]
+    for name in ("./builder", "launcher"):
+        assert after[name].get_info() == before[name].get_info()
+        assert after[name].pax_headers == before[name].pax_headers
+    extract(archive, scratch / "out")
+    assert capable_files(scratch / "out") == {"launcher": NET_RAW, "cf-pcap": NET_RAW}
+    assert sorted(path.name for path in scratch.iterdir()) == ["app_lifecycle.tgz", "content", "out"]
+
+
+def test_archive_is_left_alone_when_the_capability_cannot_be_set(build, scratch):
+    archive = scratch / "app_lifecycle.tgz"
+    archive.write_bytes(b"as it was")
+    result = subprocess.run(["setpriv", "--bounding-set=-setfcap", build / "bosh/src/cf-pcap/add-to-archive",
+                             archive, build / "lifecycle"], stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert "cannot set cap_net_raw" in result.stderr
+    assert archive.read_bytes() == b"as it was"
+    assert [path.name for path in scratch.iterdir()] == ["app_lifecycle.tgz"]
