@@ -1,0 +1,433 @@
+"""The BOSH package and the rep job's parts, run as a compile VM and a cell run them."""
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from file_capabilities import NET_BIND_SERVICE, NET_RAW, NET_RAW_EP, capable_files, give
+from support import USER, become_user
+
+VCAP = 1000  # on the host
+CACHE = "rep/shared/garden/download_cache"
+PROPERTY = "diego.rep.enable_cf_pcap"
+HERE = Path(__file__).parent
+
+
+def spec_of(path):
+    script = "require 'yaml'; require 'json'; puts YAML.load_file(ARGV[0]).to_json"
+    return json.loads(subprocess.run(["ruby", "-e", script, path], check=True, stdout=subprocess.PIPE).stdout)
+
+
+@pytest.fixture(scope="session")
+def release(build):
+    return build / "bosh"
+
+
+@pytest.fixture(scope="session")
+def package(release, workspace):
+    """The package as a compile VM makes it: its spec's files, two folders, and no network."""
+    compile_target, install_target = workspace / "compile", workspace / "install"
+    install_target.mkdir()
+    for name in spec_of(release / "packages/cf-pcap/spec")["files"]:
+        source = next(release / base / name for base in ("src", "blobs") if (release / base / name).exists())
+        (compile_target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, compile_target / name)
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "BOSH_COMPILE_TARGET": str(compile_target),
+                   "BOSH_INSTALL_TARGET": str(install_target)}
+    subprocess.run(["unshare", "--net", "bash", "-e", release / "packages/cf-pcap/packaging"], check=True,
+                   env=environment, cwd=compile_target, stdout=subprocess.DEVNULL)
+    return install_target
+
+
+@pytest.fixture(scope="session")
+def render(release):
+    def run(template, *properties):
+        job = release / "jobs/rep"
+        return subprocess.run(["ruby", HERE / "render.rb", job / "spec", job / "templates" / template, *properties],
+                              check=True, stdout=subprocess.PIPE, text=True).stdout
+    return run
+
+
+def test_package_holds_plain_files_of_root(package, build):
+    assert sorted(path.name for path in package.iterdir()) == [
+        "add-to-archive", "cf-pcap", "cf-pcap-cache", "cf-pcap-writer"]
+    assert capable_files(package) == {}
+    for path in package.iterdir():
+        status = path.stat()
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (0, 0, 0o755)
+    for name in ("cf-pcap", "cf-pcap-writer"):
+        assert (package / name).read_bytes() == (build / "lifecycle" / name).read_bytes()
+
+
+def test_property_is_off_by_default(release):
+    properties = spec_of(release / "jobs/rep/spec")["properties"]
+    assert properties == {PROPERTY: {
+        "description": "Allow app developers to capture tcpdumps within their app containers.", "default": False}}
+
+
+@pytest.mark.parametrize("properties, wanted", [([], None), ([f"{PROPERTY}=false"], None),
+                                                ([f"{PROPERTY}=true"], ["SETFCAP"])])
+def test_rep_has_setfcap_only_while_the_property_is_on(render, scratch, properties, wanted):
+    (scratch / "bpm.yml").write_text(render("bpm.yml.erb", *properties))
+    assert spec_of(scratch / "bpm.yml")["processes"][0].get("capabilities") == wanted
+
+
+def as_vcap(*words, capabilities=()):
+    """Runs a command as the rep runs: vcap, with no capability but these."""
+    listed = ",".join(f"+{name}" for name in capabilities) or "-all"
+    subprocess.run(["setpriv", f"--reuid={VCAP}", f"--regid={VCAP}", "--clear-groups", f"--inh-caps={listed}",
+                    f"--ambient-caps={listed}", *words], check=True, stderr=subprocess.DEVNULL)
+
+
+class Cell:
+    """/var/vcap of a Diego cell; commands of root's see it in its place, in their own mount namespace."""
+
+    def __init__(self, folder, package, render):
+        self.folder, self.package, self.render = folder, package, render
+        self.data = folder / "data"
+        self.cache = self.data / CACHE
+        self.cache.mkdir(parents=True)
+        (folder / "healthcheck").mkdir()
+        for path in [self.cache, *self.cache.parents][:4]:
+            os.chown(path, VCAP, VCAP)
+        (self.data / "rep/shared").chmod(0o700)
+
+    def run(self, script):
+        """Returns what it prints, or raises CalledProcessError with it."""
+        (self.folder / "script").write_text(script)
+        prepare = f"""set -e
+            mount -t tmpfs tmpfs /var
+            mkdir -p /var/vcap/packages/healthcheck /var/vcap/data
+            ln -s {self.package} /var/vcap/packages/cf-pcap
+            mount --bind {self.folder}/healthcheck /var/vcap/packages/healthcheck
+            mount --bind {self.data} /var/vcap/data
+            [ ! -d /var/vcap/data/rep/shared/garden ] ||
+                mount --bind /var/vcap/data/rep/shared/garden /var/vcap/data/rep/shared/garden
+            exec sh {self.folder}/script"""
+        return subprocess.run(["unshare", "--mount", "sh", "-c", prepare], check=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True).stdout
+
+    def pre_start(self, enabled):
+        return self.run(self.render("cf_pcap_pre_start.erb", f"{PROPERTY}={str(enabled).lower()}"))
+
+    def unpack(self, archive, key, capabilities=()):
+        """As the rep does it: without SETFCAP the capability is lost without a word."""
+        folder = self.cache / f"{key}.d"
+        folder.mkdir()
+        os.chown(folder, VCAP, VCAP)
+        as_vcap("tar", "-xzf", archive, "--xattrs", "--xattrs-include=*", "-C", folder,
+                capabilities=capabilities)
+        return folder
+
+    def change_owners(self):
+        """What setup_mounted_data_dirs does before every start of rep."""
+        subprocess.run(["chown", "-R", f"{VCAP}:{VCAP}", self.cache], check=True)
+
+    def capable(self):
+        return capable_files(self.cache)
+
+
+@pytest.fixture
+def cell(scratch, package, render):
+    return Cell(scratch, package, render)
+
+
+@pytest.fixture(scope="session")
+def archive(build):
+    return build / "cf-pcap-lifecycle.tgz"
+
+
+def capture_in_container(folder, ns):
+    """A capture of uid 2000, with the folder mounted read-only as Garden does it."""
+    script = f"""mount --bind {folder} /mnt && mount -o remount,bind,ro /mnt &&
+        exec setpriv --reuid={USER} --regid={USER} --clear-groups \
+            /mnt/cf-pcap -interface lo -duration 100ms"""
+    return ns.run("unshare", "--mount", "sh", "-c", script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_warm_cache_gets_the_capability_when_the_property_is_turned_on(cell, archive, ns):
+    folder = cell.unpack(archive, "key")
+    before = capture_in_container(folder, ns)
+    assert before.returncode == 1 and b"enable_cf_pcap" in before.stderr
+    log = cell.pre_start(True)
+    assert cell.capable() == {"key.d/cf-pcap": NET_RAW}
+    assert "key.d/cf-pcap: replaced by the installed version, with cap_net_raw=p" in log
+    after = capture_in_container(folder, ns)
+    assert after.returncode == 0, after.stderr
+    assert after.stdout.startswith(bytes.fromhex("d4c3b2a1"))
+
+
+def test_warm_cache_loses_the_capability_when_the_property_is_turned_off(cell, archive, ns):
+    folder = cell.unpack(archive, "key", capabilities=["setfcap"])
+    assert cell.capable() == {"key.d/cf-pcap": NET_RAW}
+    cell.pre_start(True)
+    other = cell.unpack(archive, "other", capabilities=["setfcap"])
+    log = cell.pre_start(False)
+    assert cell.capable() == {}
+    for key in ("key", "other"):
+        assert f"{key}.d/cf-pcap: capability removed" in log
+    for place in (folder, other):
+        assert capture_in_container(place, ns).returncode == 1
+
+
+def test_capability_comes_back_after_the_owners_of_the_cache_were_changed(cell, archive):
+    cell.unpack(archive, "key", capabilities=["setfcap"])
+    cell.pre_start(True)
+    cell.change_owners()
+    assert cell.capable() == {}
+    cell.pre_start(True)
+    assert cell.capable() == {"key.d/cf-pcap": NET_RAW}
+
+
+def test_file_with_the_capability_is_never_one_that_vcap_has_owned(cell, archive):
+    folder = cell.unpack(archive, "key", capabilities=["setfcap"])
+    held = os.open(folder / "cf-pcap", os.O_RDWR)
+    cell.pre_start(True)
+    assert os.fstat(held).st_nlink == 0
+    status = (folder / "cf-pcap").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (0, 0, 0o755)
+    os.close(held)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_second_run_changes_nothing(cell, archive, enabled):
+    folder = cell.unpack(archive, "key")
+    cell.pre_start(enabled)
+    before = {path: path.stat() for path in folder.iterdir()}
+    assert cell.pre_start(enabled).count("\n") == 1
+    assert {path: path.stat() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_missing_and_empty_cache_are_fine(cell, enabled):
+    cell.pre_start(enabled)
+    shutil.rmtree(cell.data / "rep")
+    assert "there is no cache yet" in cell.pre_start(enabled)
+
+
+def own(path, content=b"x"):
+    path.write_bytes(content)
+    os.chown(path, VCAP, VCAP)
+    return path
+
+
+def test_on_gives_the_capability_to_genuine_helpers_only(cell, archive):
+    original = {}
+    for key in ("changed-helper", "changed-writer", "no-writer", "linked-writer", "more"):
+        folder = cell.unpack(archive, key)
+        original[key] = folder
+    helper = (original["more"] / "cf-pcap").read_bytes()
+    own(original["changed-helper"] / "cf-pcap", helper[:-1] + bytes([helper[-1] ^ 1]))
+    give(original["changed-helper"] / "cf-pcap", NET_RAW)
+    own(original["changed-writer"] / "cf-pcap-writer", b"#!/bin/sh\n")
+    give(original["changed-writer"] / "cf-pcap", NET_RAW)
+    os.unlink(original["no-writer"] / "cf-pcap-writer")
+    os.unlink(original["linked-writer"] / "cf-pcap-writer")
+    os.symlink(original["more"] / "cf-pcap-writer", original["linked-writer"] / "cf-pcap-writer")
+    give(original["more"] / "cf-pcap", NET_RAW_EP)
+    give(original["more"] / "cf-pcap-writer", NET_BIND_SERVICE)
+    give(own(original["more"] / "another"), NET_RAW_EP)
+    give(own(original["more"] / "server"), NET_BIND_SERVICE)
+    deep = original["more"] / "bin"
+    elsewhere = cell.cache / "no-archive"
+    for folder in (deep, elsewhere):
+        folder.mkdir()
+        shutil.copy(cell.package / "cf-pcap-writer", folder)
+        give(Path(shutil.copy(cell.package / "cf-pcap", folder)), NET_RAW)
+    log = cell.pre_start(True)
+    assert cell.capable() == {"more.d/cf-pcap": NET_RAW, "more.d/server": NET_BIND_SERVICE}
+    for key in ("changed-helper", "changed-writer", "no-writer", "linked-writer"):
+        assert f"{key}.d/cf-pcap: not the installed version, left without a capability" in log
+
+
+def test_off_takes_every_capability_of_ours(cell, archive):
+    folder = cell.unpack(archive, "key", capabilities=["setfcap"])
+    give(folder / "cf-pcap", NET_RAW_EP)
+    give(folder / "cf-pcap-writer", NET_RAW)
+    give(own(folder / "copy-of-it"), NET_RAW)
+    give(own(folder / "server"), NET_BIND_SERVICE)
+    own(folder / "cf-pcap.old")
+    (folder / "deep").mkdir()
+    give(own(folder / "deep" / "cf-pcap"), NET_RAW)
+    give(own(cell.cache / "cf-pcap"), NET_RAW)
+    cell.pre_start(False)
+    assert cell.capable() == {"key.d/server": NET_BIND_SERVICE}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_links_and_special_files_are_not_followed(cell, archive, enabled):
+    outside = cell.data / "outside"
+    outside.mkdir()
+    for name in ("cf-pcap", "cf-pcap-writer", "linked"):
+        shutil.copy(cell.package / "cf-pcap", outside / name)
+        give(outside / name, NET_RAW_EP)
+    os.mkdir(outside / "real.d")
+    for name in ("cf-pcap", "cf-pcap-writer"):
+        shutil.copy(cell.package / name, outside / "real.d" / name)
+    before = {path: path.stat() for path in outside.rglob("*")}
+    os.symlink(outside / "real.d", cell.cache / "link.d")
+    for key in ("symlink", "hardlink", "fifo", "folder"):
+        os.unlink(cell.unpack(archive, key) / "cf-pcap")
+    os.symlink(outside / "cf-pcap", cell.cache / "symlink.d" / "cf-pcap")
+    os.link(outside / "linked", cell.cache / "hardlink.d" / "cf-pcap")
+    os.mkfifo(cell.cache / "fifo.d" / "cf-pcap")
+    (cell.cache / "folder.d" / "cf-pcap").mkdir()
+    own(cell.cache / "evil\n\x1b[2J.d")
+    cell.pre_start(enabled)
+    after = {path: path.stat() for path in outside.rglob("*")}
+    assert after.keys() == before.keys()
+    for path, status in before.items():
+        assert after[path].st_ino == status.st_ino and after[path].st_mtime_ns == status.st_mtime_ns
+    assert capable_files(outside) == {name: NET_RAW_EP for name in ("cf-pcap", "cf-pcap-writer", "linked")}
+    assert cell.capable() == ({"hardlink.d/cf-pcap": NET_RAW} if enabled else {})
+    assert os.path.islink(cell.cache / "symlink.d" / "cf-pcap")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_cache_behind_a_symlink_is_refused(cell, archive, enabled):
+    cell.unpack(archive, "key")
+    moved = cell.data / "elsewhere"
+    os.rename(cell.cache, moved)
+    give(moved / "key.d" / "cf-pcap", NET_RAW_EP)
+    os.symlink("../../../elsewhere", cell.cache)
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        cell.pre_start(enabled)
+    assert "download_cache" in refusal.value.stdout
+    assert capable_files(moved) == {"key.d/cf-pcap": NET_RAW_EP}
+
+
+def test_names_of_vcap_reach_the_log_without_control_characters(cell):
+    folder = cell.cache / "evil\n\x1b[2J.d"
+    folder.mkdir()
+    give(own(folder / "cf-pcap"), NET_RAW)
+    log = cell.pre_start(False)
+    assert "evil??[2J.d/cf-pcap: capability removed" in log
+    assert log.count("\n") == 2 and "\x1b" not in log
+
+
+def test_interrupted_run_leaves_nothing_after_the_next(cell, archive):
+    folder = cell.unpack(archive, "key")
+    left = folder / ".cf-pcap.new.0123456789abcdef"
+    shutil.copy(cell.package / "cf-pcap", left)
+    give(left, NET_RAW)
+    cell.pre_start(True)
+    assert sorted(path.name for path in folder.iterdir()) == ["cf-pcap", "cf-pcap-writer"]
+    assert cell.capable() == {"key.d/cf-pcap": NET_RAW}
+
+
+def test_package_that_others_could_change_is_refused(cell, package, scratch):
+    changed = scratch / "package"
+    shutil.copytree(package, changed)
+    os.chown(changed / "cf-pcap", VCAP, VCAP)
+    cell.package = changed
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        cell.pre_start(True)
+    assert "not a file that only root can change" in refusal.value.stdout
+
+
+def swap_files(folder, outside, genuine, stop):
+    """Vcap at work: the helper and its folder become something else all the time."""
+    become_user(VCAP)
+    evil = genuine[:-1] + bytes([genuine[-1] ^ 1])
+    helper, spare = f"{folder}/cf-pcap", f"{folder}/spare"
+
+    def attempt(call, *arguments):
+        try:
+            call(*arguments)
+        except OSError:
+            pass
+
+    def write(path, content):
+        with open(path, "wb") as file:
+            file.write(content)
+
+    for _ in range(100_000):
+        if stop.is_set():
+            return
+        for make in (lambda: write(spare, genuine), lambda: os.symlink(f"{outside}/target", spare),
+                     lambda: os.link(helper, spare), lambda: write(spare, evil), lambda: os.mkfifo(spare)):
+            attempt(os.unlink, spare)
+            attempt(make)
+            attempt(os.rename, spare, helper)
+        attempt(write, spare, genuine)
+        attempt(os.rename, spare, helper)
+        descriptor = None
+        try:
+            descriptor = os.open(helper, os.O_WRONLY)
+            os.pwrite(descriptor, evil[-1:], len(evil) - 1)
+        except OSError:
+            pass
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+        attempt(os.rename, folder, f"{folder}.moved")
+        attempt(os.symlink, f"{outside}/folder.d", folder)
+        attempt(os.unlink, folder)
+        attempt(os.rename, f"{folder}.moved", folder)
+
+
+def assert_genuine_or_gone(path, genuine):
+    """What has a capability under this name, if it still does."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        value = os.getxattr(file, "security.capability")
+        assert (os.fstat(file).st_uid, value) == (0, NET_RAW), path
+        assert os.pread(file, len(genuine) + 1, 0) == genuine, path
+    except OSError:
+        return
+    finally:
+        os.close(file)
+
+
+def test_vcap_swapping_files_all_the_time_gains_nothing(cell, archive):
+    folder = cell.unpack(archive, "key")
+    outside = cell.data / "outside"
+    (outside / "folder.d").mkdir(parents=True)
+    for path in (outside / "target", outside / "folder.d" / "cf-pcap", outside / "folder.d" / "cf-pcap-writer"):
+        shutil.copy(cell.package / "cf-pcap", path)
+        give(path, NET_BIND_SERVICE)
+    genuine = (cell.package / "cf-pcap").read_bytes()
+    stop = multiprocessing.Event()
+    attacker = multiprocessing.Process(target=swap_files, args=(str(folder), str(outside), genuine, stop))
+    attacker.start()
+    replaced = 0
+    try:
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            try:
+                replaced += "replaced" in cell.pre_start(True)
+            except subprocess.CalledProcessError as failure:
+                assert "FAILED" in failure.stdout  # said, not hidden
+            for name in cell.capable():
+                assert_genuine_or_gone(cell.cache / name, genuine)
+    finally:
+        stop.set()
+        attacker.join(20)
+        attacker.kill()
+    assert replaced > 0
+    assert set(capable_files(outside).values()) == {NET_BIND_SERVICE} and len(capable_files(outside)) == 3
+    cell.pre_start(False)
+    assert cell.capable() == {}
+
+
+def test_without_setfcap_the_files_come_from_a_folder_of_root(cell, archive, ns):
+    asset = lambda enabled: cell.run(cell.render("cf_pcap_asset.erb", f"{PROPERTY}={str(enabled).lower()}"))
+    cell.unpack(archive, "key", capabilities=["setfcap"])
+    assets = cell.folder / "healthcheck"
+    own(assets / "healthcheck")
+    for _ in range(2):
+        asset(True)
+        assert capable_files(cell.folder) == {"healthcheck/cf-pcap": NET_RAW}
+        assert sorted(path.name for path in assets.iterdir()) == ["cf-pcap", "cf-pcap-writer", "healthcheck"]
+    assert capture_in_container(assets, ns).returncode == 0
+    asset(False)
+    assert capable_files(cell.folder) == {}
+    assert [path.name for path in assets.iterdir()] == ["healthcheck"]
