@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 SOURCES = ["Makefile", "LICENSE", "README.md", "common", "helper", "writer", "packaging"]
 
 
@@ -49,6 +50,22 @@ def builds(workspace):
 @pytest.fixture(scope="session")
 def build(builds):
     return builds[0]
+
+
+@pytest.fixture(scope="session")
+def release(build):
+    """What is copied into a BOSH release."""
+    return build / "bosh"
+
+
+@pytest.fixture(scope="session")
+def render(release):
+    """Renders a template of the rep job: render(NAME, "PROPERTY=VALUE"...)."""
+    def run(template, *properties):
+        job = release / "jobs/rep"
+        return subprocess.run(["ruby", HERE / "render.rb", job / "spec", job / "templates" / template, *properties],
+                              check=True, stdout=subprocess.PIPE, text=True).stdout
+    return run
 
 
 @pytest.fixture

@@ -15,17 +15,11 @@ from support import USER, become_user
 VCAP = 1000  # on the host
 CACHE = "rep/shared/garden/download_cache"
 PROPERTY = "diego.rep.enable_cf_pcap"
-HERE = Path(__file__).parent
 
 
 def spec_of(path):
     script = "require 'yaml'; require 'json'; puts YAML.load_file(ARGV[0]).to_json"
     return json.loads(subprocess.run(["ruby", "-e", script, path], check=True, stdout=subprocess.PIPE).stdout)
-
-
-@pytest.fixture(scope="session")
-def release(build):
-    return build / "bosh"
 
 
 @pytest.fixture(scope="session")
@@ -42,15 +36,6 @@ def package(release, workspace):
     subprocess.run(["unshare", "--net", "bash", "-e", release / "packages/cf-pcap/packaging"], check=True,
                    env=environment, cwd=compile_target, stdout=subprocess.DEVNULL)
     return install_target
-
-
-@pytest.fixture(scope="session")
-def render(release):
-    def run(template, *properties):
-        job = release / "jobs/rep"
-        return subprocess.run(["ruby", HERE / "render.rb", job / "spec", job / "templates" / template, *properties],
-                              check=True, stdout=subprocess.PIPE, text=True).stdout
-    return run
 
 
 def test_package_holds_plain_files_of_root(package, build):
