@@ -51,9 +51,9 @@ HELPER_WRAPS = $(addprefix -Wl$(comma)--wrap=,socket getaddrinfo freeaddrinfo ge
 	getnetbyname_r getprotobyname_r ether_hostton)
 comma = ,
 
-COMMON = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
-HELPER = $(patsubst %.c,$(BUILD)/%.o,$(wildcard helper/*.c))
-WRITER = $(patsubst %.c,$(BUILD)/%.o,$(wildcard writer/*.c))
+COMMON = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
+HELPER = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard helper/*.c)))
+WRITER = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard writer/*.c)))
 
 all: $(BUILD)/cf-pcap $(BUILD)/cf-pcap-writer
 
