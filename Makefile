@@ -174,8 +174,34 @@ $(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/modu
 
 -include $(TESTED:.o=.d) $(UNIT_OBJECTS:.o=.d) $(wildcard $(FUZZ_BUILD)/*/*.d $(FUZZ_BUILD)/tests/fuzz/*.d)
 
+# Measured against other tools and against the least a capture can cost. As root; BENCH_QUICK=1 for
+# a short run, BENCH="cost latency" for some measurements only.
+bench:
+	@tests/install-packages bench
+	@cd tests && exec /usr/bin/python3 -m bench.bench $(BENCH)
+
+# A plot of cost and loss against packet rate: tests/bench/rate.png.
+bench-plot:
+	@tests/install-packages bench
+	@cd tests && exec /usr/bin/python3 -m bench.plot
+
+# Ten minutes at a high rate, with readers that are slow or stall.
+soak:
+	@tests/install-packages bench
+	@cd tests && exec /usr/bin/python3 -m bench.soak $(SOAK_SECONDS)
+
+bench-programs: $(addprefix $(BUILD)/bench/,gen check floor)
+
+$(BUILD)/bench/floor: LDLIBS += -lpcap
+
+$(BUILD)/bench/%: tests/bench/%.c tests/bench/payload.h Makefile
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -o $@ $< $(LDLIBS)
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit unit-build fuzz fuzz-build install uninstall demo check clean
+.PHONY: all unit unit-build fuzz fuzz-build install uninstall demo check bench bench-plot \
+	bench-programs soak clean
 .SECONDARY: $(UNIT_OBJECTS)

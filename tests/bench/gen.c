@@ -1,0 +1,255 @@
+/*
+ * Sends numbered UDP packets at a given rate and prints as JSON how it went. Two ways: frames through
+ * a packet socket past the queueing discipline (-i), or datagrams to 127.0.0.1 (without -i).
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "payload.h"
+
+#define BATCH_MOST 128
+#define SIZES_MOST 16
+#define BATCH_NS 100000       /* packets that are due within this are sent together */
+#define SPIN_NS 40000         /* shorter waits are not worth a sleep */
+#define LATE_NS 2000000       /* stalled: go on at the rate, do not catch up in a burst */
+#define SEND_BUFFER_BYTES (8 << 20)
+
+struct plan {
+	const char *interface;
+	uint32_t sizes[SIZES_MOST]; /* of frames, in turn */
+	unsigned int size_count;
+	uint64_t count;
+	double rate; /* packets per second, 0 for as fast as possible */
+	double seconds;
+};
+
+struct batch {
+	uint8_t frames[BATCH_MOST][FRAME_MOST];
+	struct iovec vectors[BATCH_MOST];
+	struct mmsghdr messages[BATCH_MOST];
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal_number)
+{
+	(void)signal_number;
+	stopped = 1;
+}
+
+static void fail(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static void parse_sizes(struct plan *plan, char *list)
+{
+	for (char *word = strtok(list, ","); word != NULL; word = strtok(NULL, ",")) {
+		unsigned long size = strtoul(word, NULL, 10);
+		if (size < FRAME_LEAST || size > FRAME_MOST || plan->size_count == SIZES_MOST) {
+			fprintf(stderr, "gen: sizes are %d..%d bytes\n", FRAME_LEAST, FRAME_MOST);
+			exit(2);
+		}
+		plan->sizes[plan->size_count++] = (uint32_t)size;
+	}
+}
+
+static void parse(struct plan *plan, int argc, char **argv)
+{
+	int option;
+
+	*plan = (struct plan){ .count = UINT64_MAX, .seconds = 60 };
+	while ((option = getopt(argc, argv, "i:s:n:r:t:")) != -1) {
+		switch (option) {
+		case 'i': plan->interface = optarg; break;
+		case 's': parse_sizes(plan, optarg); break;
+		case 'n': plan->count = strtoull(optarg, NULL, 10); break;
+		case 'r': plan->rate = atof(optarg); break;
+		case 't': plan->seconds = atof(optarg); break;
+		default:
+			fputs("gen [-i INTERFACE] -s SIZE,... [-n COUNT] [-r RATE] [-t SECONDS]\n", stderr);
+			exit(2);
+		}
+	}
+	if (plan->size_count == 0)
+		plan->sizes[plan->size_count++] = FRAME_LEAST;
+}
+
+static int open_packet_socket(const char *interface)
+{
+	const int yes = 1, bytes = SEND_BUFFER_BYTES;
+	struct sockaddr_ll address = { .sll_family = AF_PACKET,
+				       .sll_ifindex = (int)if_nametoindex(interface) };
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+
+	if (fd < 0 || address.sll_ifindex == 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &yes, sizeof yes) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) != 0 ||
+	    bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
+		fail(interface);
+	return fd;
+}
+
+/* To a socket that nobody reads, so that no ICMP error answers. */
+static int open_loopback_socket(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons(PAYLOAD_PORT),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int sink = socket(AF_INET, SOCK_DGRAM, 0), fd = socket(AF_INET, SOCK_DGRAM, 0);
+	const int bytes = 0;
+
+	if (sink < 0 || fd < 0 || setsockopt(sink, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) != 0 ||
+	    bind(sink, (struct sockaddr *)&address, sizeof address) != 0 ||
+	    connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+		fail("lo");
+	return fd;
+}
+
+static void put16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static uint32_t ip_checksum(const uint8_t *header)
+{
+	uint32_t sum = 0;
+
+	for (int i = 0; i < 20; i += 2)
+		sum += (uint32_t)header[i] << 8 | header[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~(sum + (sum >> 16));
+}
+
+/* To an address that is nobody's: the network stack drops it behind the packet sockets. */
+static void make_frame(uint8_t *frame, uint32_t size)
+{
+	static const uint8_t ethernet[] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0 };
+	uint8_t *ip = frame + sizeof ethernet, *udp = ip + 20;
+
+	memset(frame, 0, PAYLOAD_OFFSET);
+	memcpy(frame, ethernet, sizeof ethernet);
+	ip[0] = 0x45;
+	put16(ip + 2, size - (uint32_t)sizeof ethernet);
+	ip[8] = 64;
+	ip[9] = IPPROTO_UDP;
+	memcpy(ip + 12, (const uint8_t[]){ 198, 18, 0, 1, 198, 18, 0, 2 }, 8); /* RFC 2544 */
+	put16(ip + 10, ip_checksum(ip));
+	put16(udp, 12345);
+	put16(udp + 2, PAYLOAD_PORT);
+	put16(udp + 4, size - 34);
+	for (uint32_t i = PAYLOAD_OFFSET; i < size; i++)
+		frame[i] = payload_fill(i);
+}
+
+static void prepare(struct batch *batch, const struct plan *plan)
+{
+	for (int i = 0; i < BATCH_MOST; i++) {
+		make_frame(batch->frames[i], FRAME_MOST);
+		batch->messages[i].msg_hdr = (struct msghdr){ .msg_iov = &batch->vectors[i],
+							      .msg_iovlen = 1 };
+		if (plan->size_count == 1)
+			make_frame(batch->frames[i], plan->sizes[0]);
+	}
+}
+
+static void number_packet(struct batch *batch, int slot, const struct plan *plan, uint64_t sequence,
+			  uint64_t now)
+{
+	const struct payload payload = { PAYLOAD_MAGIC, sequence, now };
+	const uint16_t tail = payload_tail(sequence);
+	uint32_t size = plan->sizes[sequence % plan->size_count];
+	uint8_t *frame = batch->frames[slot];
+	uint32_t skipped = plan->interface != NULL ? 0 : PAYLOAD_OFFSET;
+
+	if (plan->size_count > 1)
+		make_frame(frame, size);
+	memcpy(frame + PAYLOAD_OFFSET, &payload, sizeof payload);
+	memcpy(frame + size - sizeof tail, &tail, sizeof tail);
+	batch->vectors[slot] = (struct iovec){ frame + skipped, size - skipped };
+}
+
+static void send_batch(int fd, struct mmsghdr *messages, unsigned int count)
+{
+	while (count > 0) {
+		int sent = sendmmsg(fd, messages, count, 0);
+		if (sent < 0 && errno != EINTR && errno != ENOBUFS && errno != EAGAIN)
+			fail("sendmmsg");
+		if (sent > 0) {
+			messages += sent;
+			count -= (unsigned int)sent;
+		}
+	}
+}
+
+static void wait_until(uint64_t due)
+{
+	const uint64_t wake = due - SPIN_NS / 8;
+	const struct timespec time = { (time_t)(wake / 1000000000), (long)(wake % 1000000000) };
+
+	if (due > monotonic_ns() + SPIN_NS)
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
+	while (monotonic_ns() < due)
+		continue;
+}
+
+static unsigned int batch_size(const struct plan *plan)
+{
+	double size = plan->rate > 0 ? plan->rate * BATCH_NS / 1e9 : BATCH_MOST / 2;
+
+	return size < 1 ? 1 : size > BATCH_MOST ? BATCH_MOST : (unsigned int)size;
+}
+
+int main(int argc, char **argv)
+{
+	static struct batch batch;
+	struct plan plan;
+	uint64_t sequence = 0, begun, base, late = 0;
+	unsigned int most;
+	int fd;
+
+	parse(&plan, argc, argv);
+	signal(SIGTERM, stop);
+	prctl(PR_SET_TIMERSLACK, 1);
+	fd = plan.interface != NULL ? open_packet_socket(plan.interface) : open_loopback_socket();
+	prepare(&batch, &plan);
+	most = batch_size(&plan);
+	begun = base = monotonic_ns();
+	while (sequence < plan.count && !stopped) {
+		unsigned int count = plan.count - sequence < most ? (unsigned int)(plan.count - sequence) : most;
+		uint64_t now = monotonic_ns();
+
+		if (plan.rate > 0) {
+			uint64_t due = base + (uint64_t)((double)sequence * 1e9 / plan.rate);
+			if (now > due + LATE_NS) {
+				base += now - due;
+				late++;
+			} else {
+				wait_until(due);
+			}
+			now = monotonic_ns();
+		}
+		if ((double)(now - begun) > plan.seconds * 1e9)
+			break;
+		for (unsigned int i = 0; i < count; i++)
+			number_packet(&batch, (int)i, &plan, sequence + i, now);
+		send_batch(fd, batch.messages, count);
+		sequence += count;
+	}
+	printf("{\"sent\": %llu, \"seconds\": %.6f, \"late\": %llu}\n", (unsigned long long)sequence,
+	       (double)(monotonic_ns() - begun) / 1e9, (unsigned long long)late);
+	return 0;
+}
