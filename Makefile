@@ -199,6 +199,14 @@ $(BUILD)/bench/%: tests/bench/%.c tests/bench/payload.h Makefile
 	$(SAY) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -o $@ $< $(LDLIBS)
 
+# The writer's packet path over a ring in memory, for counting instructions. It includes capture.c.
+$(BUILD)/bench/ring_image: tests/bench/ring_image.c writer/capture.c Makefile \
+		$(filter-out %/main.o %/capture.o,$(WRITER)) $(COMMON)
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(CC) $(ALL_CPPFLAGS) -Iwriter $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) \
+		-lseccomp -lcap -ljansson
+
 clean:
 	rm -rf $(BUILD)
 
