@@ -23,6 +23,7 @@ COST_RATE = 50_000
 # Of tcpdump's cost, by sink and frame size.
 COST_TARGETS = {"pipe": (0.50, 0.50, 0.50), "file": (0.65, 0.60, 0.75), "lo": (0.40, 0.40, 0.40)}
 FLOOR_TARGET = 1.15
+BURST_PACKETS, SEARCH_FROM = 100_000, 5_000
 SLOW_READER, SLOW_OFFERED, SLOW_SIZE = 10_000_000, 50_000_000, 512  # bytes per second, bytes
 
 
@@ -136,8 +137,8 @@ def flood(rig, plan, table):
               typical["cf-pcap"] <= min(typical[floor.name] for floor in rig.floors()))
 
 
-def is_lossless(rig, plan, tool, size, rate):
-    """Tried twice: what other programs do to the machine must not count. Returns the rate, or 0."""
+def lossless_rate(rig, plan, tool, size, rate):
+    """Tried twice: what other programs do to the machine must not count. Returns the rate reached, or 0."""
     for _ in range(2):
         result = measure(rig, tool, size, rate=rate, seconds=plan.search_seconds)
         if result["lost"] == 0 and result["sound"]:
@@ -145,26 +146,43 @@ def is_lossless(rig, plan, tool, size, rate):
     return 0
 
 
-def highest_rate(rig, plan, tool, size, ceiling):
-    low, high, best = 5_000, ceiling, 0
-    reached = is_lossless(rig, plan, tool, size, 0)
-    while not reached and high / low > 1 + plan.search_tolerance:
+def highest_rate(rig, plan, tool, size):
+    """Returns the rate, and whether the generator could do no more."""
+    flooded = measure(rig, tool, size, seconds=plan.search_seconds)
+    top = flooded["offered"] / flooded["seconds"]
+    if flooded["lost"] == 0 and flooded["sound"]:
+        return top, True
+    low, high, best = SEARCH_FROM, top, 0
+    while high / low > 1 + plan.search_tolerance:
         middle = (low * high) ** 0.5
-        rate = is_lossless(rig, plan, tool, size, middle)
+        rate = lossless_rate(rig, plan, tool, size, middle)
         best = max(best, rate)
         low, high = (middle, high) if rate else (low, middle)
-    return reached or best
+    return best, False
 
 
 def search(rig, plan, table):
     for size in SIZES[:2]:
-        ceiling = measure(rig, rig.floors()[2], size, seconds=plan.search_seconds)
-        ceiling = ceiling["offered"] / ceiling["seconds"]
-        ours, theirs = (highest_rate(rig, plan, tool, size, ceiling)
-                        for tool in (rig.cf_pcap(), peer_tools()[0]))
-        table.add(f"highest rate without loss, {size} B", "above tcpdump's",
-                  f"{ours / 1000:.0f}k/s, tcpdump {theirs / 1000:.0f}k/s "
-                  f"(the generator reaches {ceiling / 1000:.0f}k/s)", ours > theirs)
+        tools = (rig.cf_pcap(), peer_tools()[0])
+        found = [highest_rate(rig, plan, tool, size) for tool in tools]
+        (ours, unlimited), (theirs, _) = found
+        texts = (f"{tool.name} {rate / 1000:.0f}k/s{' (all the generator can)' if most else ''}"
+                 for tool, (rate, most) in zip(tools, found))
+        table.add(f"highest rate without loss, {size} B", "above tcpdump's", ", ".join(texts),
+                  unlimited or ours > theirs)
+
+
+def burst(rig, plan, table):
+    """As fast as they come, while the reader of stdout takes nothing."""
+    lost = []
+    for _ in range(plan.flood_rounds):
+        run = rig.start(rig.cf_pcap(), phases="200:-1,60000:0").wait_ready()
+        sent = run.send([64], count=BURST_PACKETS)
+        run.reader.hurry()
+        run.settle(file_bytes(64, sent["offered"]))
+        lost.append(sent["offered"] - run.stop()[1]["records"])
+    table.add(f"burst of {BURST_PACKETS} packets of 64 B, stalled reader, lost", "0", spread(lost, "{:.0f}"),
+              statistics.median(lost) == 0)
 
 
 def latency(rig, plan, table):
@@ -282,6 +300,7 @@ MEASUREMENTS = {
     "file": lambda *words: cost(*words, "file"),
     "lo": lambda *words: cost(*words, "lo"),
     "flood": flood,
+    "burst": burst,
     "search": search,
     "latency": latency,
     "startup": startup,
