@@ -34,12 +34,13 @@ class Plan:
         self.rounds = 1 if quick else 3
         self.cost_packets = 50_000 if quick else 100_000
         self.flood_rounds, self.flood_seconds = (1, 1) if quick else (3, 2)
-        self.search_seconds, self.search_tolerance = (0.7, 0.3) if quick else (2, 0.08)
-        self.latency_packets = 300 if quick else 1000
+        self.search_seconds, self.search_tolerance = (0.7, 0.5) if quick else (2, 0.08)
+        self.latency_packets = 200 if quick else 1000
         self.starts = 5 if quick else 20
         self.stops = 3 if quick else 8
         self.slow_seconds = 5 if quick else 30
         self.idle_seconds = 3 if quick else 10
+        self.peers = peer_tools()[:1] if quick else peer_tools()  # outside the main rows
 
 
 class Table:
@@ -73,6 +74,8 @@ def file_bytes(size, packets):
 
 def measure(rig, tool, size, sink="pipe", interface="cap0", **traffic):
     """One run under traffic. Returns what gen.c reports, extended by what came out."""
+    if sink == "file":
+        warm_memory(file_bytes(size, traffic["count"]))
     run = rig.start(tool, sink=sink, interface=interface).wait_ready()
     result = run.send([size], **traffic)
     run.settle(file_bytes(size, result["offered"]))
@@ -83,6 +86,11 @@ def measure(rig, tool, size, sink="pipe", interface="cap0", **traffic):
          f"offered {result['offered']} at {result['offered'] / result['seconds']:.0f}/s, "
          f"lost {result['lost']}" + ("" if result["sound"] else f", UNSOUND {report}"))
     return result
+
+
+def rotated(tools, by):
+    """No tool always comes after the same other one, or first."""
+    return tools[by % len(tools):] + tools[:by % len(tools)]
 
 
 def ratio(results, tool, reference):
@@ -98,12 +106,13 @@ def cheapest(results, names):
 def cost(rig, plan, table, sink):
     """CPU time per packet into a sink: "pipe", "file", or "lo", a pipe and packets on lo."""
     floors = {"pipe": rig.floors(), "file": rig.floors()[:2], "lo": []}[sink]
-    tools = [*rig.subjects(), *peer_tools(), *floors]
+    peers = peer_tools() if sink == "pipe" else plan.peers
+    tools = [*rig.subjects(), *peers, *floors]
     where = {"interface": "lo"} if sink == "lo" else {"sink": sink}
     for size, target in zip(SIZES, COST_TARGETS[sink]):
         results = {tool.name: [] for tool in tools}
-        for _ in range(plan.rounds):
-            for tool in tools:
+        for number in range(plan.rounds):
+            for tool in rotated(tools, number):
                 results[tool.name].append(
                     measure(rig, tool, size, count=plan.cost_packets, rate=COST_RATE, **where))
         add_cost_rows(table, f"CPU per packet, {size} B, {sink}", results, target,
@@ -127,8 +136,8 @@ def add_cost_rows(table, what, results, target, floors):
 def flood(rig, plan, table):
     tools = [rig.cf_pcap(), *peer_tools(), *rig.floors()]
     losses = {tool.name: [] for tool in tools}
-    for _ in range(plan.flood_rounds):
-        for tool in tools:
+    for number in range(plan.flood_rounds):
+        for tool in rotated(tools, number):
             result = measure(rig, tool, 1514, seconds=plan.flood_seconds)
             losses[tool.name].append(100 * result["lost"] / result["offered"])
     typical = {name: round(statistics.median(values), 1) for name, values in losses.items()}
@@ -344,7 +353,6 @@ def main(argv):
     plan.rounds = arguments.rounds or plan.rounds
     if os.cpu_count() > 1:
         os.sched_setaffinity(0, {TRAFFIC_CPU})
-    warm_memory()
     with Rig(others=dict(word.split("=", 1) for word in arguments.also)) as rig:
         for name in arguments.measurements or MEASUREMENTS:
             MEASUREMENTS[name](rig, plan, table)

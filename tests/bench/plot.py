@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from bench.bench import machine, measure
-from bench.rig import TRAFFIC_CPU, Rig, peer_tools, warm_memory
+from bench.rig import TRAFFIC_CPU, Rig, peer_tools
 
 SIZE = 512
 RATES = (20_000, 50_000, 100_000, 200_000, 300_000, 400_000, 500_000, 600_000, 0)
@@ -63,7 +63,6 @@ def plot(points, title):
 def main():
     if os.cpu_count() > 1:
         os.sched_setaffinity(0, {TRAFFIC_CPU})
-    warm_memory()
     with Rig() as rig:
         points = sweep(rig, [rig.cf_pcap(), *peer_tools(), rig.floors()[2]])
     plot(points, machine().split(", Dumpcap")[0])

@@ -20,7 +20,6 @@ SNAPLEN = "65535"
 RING_MIB = 32  # the default of cf-pcap; the floors get the same
 CAPTURE_CPU, TRAFFIC_CPU = 0, 1
 FILE_HEADER, RECORD_HEADER = 24, 16
-WARM_BYTES = 512 << 20
 
 
 @dataclass
@@ -129,10 +128,10 @@ def spawn(argv, namespace, cpu, uid=0, group=None, stamp=None, **options):
                             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC"}, **options)
 
 
-def warm_memory():
-    """So that no tool pays for memory that a virtual machine has not used yet."""
+def warm_memory(size):
+    """So that no tool's file is made of memory that a virtual machine has not used yet."""
     with tempfile.TemporaryFile(dir="/dev/shm") as file:
-        for _ in range(WARM_BYTES >> 20):
+        for _ in range((size >> 20) + 1):
             file.write(bytes(1 << 20))
 
 
