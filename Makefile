@@ -204,7 +204,7 @@ $(BUILD)/bench/ring_image: tests/bench/ring_image.c writer/capture.c Makefile \
 		$(filter-out %/main.o %/capture.o,$(WRITER)) $(COMMON)
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(ALL_CPPFLAGS) -Iwriter $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) \
+	$(Q)$(CC) $(ALL_CPPFLAGS) -Iwriter $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) \
 		-lseccomp -lcap -ljansson
 
 clean:
