@@ -262,9 +262,12 @@ def stop(rig, plan, table):
                 took, left = stop_once(rig, tool, busy)
                 times[tool.name].append(took)
                 missing[tool.name].append(left)
-        table.add(f"SIGINT to exit, {'busy' if busy else 'idle'}, ms", "≤ 50, all that had arrived printed",
-                  ", ".join(f"{tool.name} {spread(times[tool.name], '{:.0f}')}"
-                            f"{f', not printed {sum(missing[tool.name])}' if busy else ''}" for tool in tools),
+        text = ", ".join(f"{name} {spread(values, '{:.0f}')}" for name, values in times.items())
+        if busy:
+            text += "; arrived, not printed: " + ", ".join(f"{name} {sum(counts)}"
+                                                           for name, counts in missing.items())
+        what = f"SIGINT to exit, {'busy' if busy else 'idle'}, ms"
+        table.add(what, "≤ 50, all that had arrived printed", text,
                   statistics.median(times["cf-pcap"]) <= 50 and sum(missing["cf-pcap"]) == 0)
 
 

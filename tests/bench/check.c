@@ -120,20 +120,33 @@ static void check_header(const uint8_t *header)
 		report.error = "version";
 }
 
+static bool is_ours(const uint8_t *frame, uint32_t captured, struct payload *payload)
+{
+	if (captured < FRAME_LEAST)
+		return false;
+	memcpy(payload, frame + PAYLOAD_OFFSET, sizeof *payload);
+	return payload->magic == PAYLOAD_MAGIC;
+}
+
+static bool is_intact(const uint8_t *frame, uint32_t captured, uint64_t sequence)
+{
+	const uint32_t filled = PAYLOAD_OFFSET + sizeof(struct payload);
+	const uint16_t tail = payload_tail(sequence);
+
+	return captured <= FRAME_MOST &&
+	       memcmp(frame + captured - sizeof tail, &tail, sizeof tail) == 0 &&
+	       memcmp(frame + filled, expected + filled, captured - filled - sizeof tail) == 0;
+}
+
 static void check_packet(const uint8_t *frame, uint32_t captured, uint32_t original, uint64_t read_ns)
 {
 	struct payload payload;
-	const uint32_t filled = PAYLOAD_OFFSET + sizeof payload;
-	uint16_t tail;
 
-	if (captured < FRAME_LEAST || (memcpy(&payload, frame + PAYLOAD_OFFSET, sizeof payload),
-				       payload.magic != PAYLOAD_MAGIC)) {
+	if (!is_ours(frame, captured, &payload)) {
 		report.foreign++;
 		return;
 	}
-	memcpy(&tail, frame + captured - sizeof tail, sizeof tail);
-	if (captured != original || captured > FRAME_MOST || tail != payload_tail(payload.sequence) ||
-	    memcmp(frame + filled, expected + filled, captured - filled - sizeof tail) != 0)
+	if (captured != original || !is_intact(frame, captured, payload.sequence))
 		report.corrupt++;
 	if (payload.sequence < report.next) {
 		report.disorder++;

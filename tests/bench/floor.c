@@ -25,7 +25,6 @@
 #define BLOCK_BYTES (1u << 20)
 #define RETIRE_TIMEOUT_MS 50
 #define SNAPLEN 65535
-#define RECORD_HEAD_LENGTH 16
 #define BUFFER_BYTES (1u << 20)
 
 static uint8_t *ring;

@@ -48,7 +48,7 @@ static void stop(int signal_number)
 	stopped = 1;
 }
 
-static void fail(const char *what)
+static _Noreturn void fail(const char *what)
 {
 	perror(what);
 	exit(1);

@@ -16,11 +16,13 @@ PLAIN_MEMCPY = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-SSSE3,-ERMS"
 
 @pytest.fixture(scope="module")
 def ring_image(tmp_path_factory):
-    """Built without sanitizers, however the rest is."""
+    """Built by gcc and without sanitizers, however the rest is."""
     build = tmp_path_factory.mktemp("plain")
-    subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"BUILD={build}", "SANITIZE=", "CC=gcc", "CFLAGS=-O2 -g",
-                    f"{build}/bench/ring_image"], check=True, stdout=subprocess.DEVNULL)
-    return build / "bench" / "ring_image"
+    program = build / "bench" / "ring_image"
+    settings = [f"BUILD={build}", "SANITIZE=", "CC=gcc", "CFLAGS=-O2 -g"]
+    subprocess.run(["make", "--no-print-directory", "-C", ROOT, *settings, program], check=True,
+                   stdout=subprocess.DEVNULL)
+    return program
 
 
 def instructions(program, size, rounds):
