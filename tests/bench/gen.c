@@ -8,7 +8,6 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +37,11 @@ struct batch {
 	uint8_t frames[BATCH_MOST][FRAME_MOST];
 	struct iovec vectors[BATCH_MOST];
 	struct mmsghdr messages[BATCH_MOST];
+};
+
+struct pace {
+	uint64_t base; /* ns: when packet 0 was due, moved by stalls */
+	uint64_t late; /* stalls */
 };
 
 static volatile sig_atomic_t stopped;
@@ -166,7 +170,7 @@ static void prepare(struct batch *batch, const struct plan *plan)
 	}
 }
 
-static void number_packet(struct batch *batch, int slot, const struct plan *plan, uint64_t sequence,
+static void number_packet(struct batch *batch, unsigned int slot, const struct plan *plan, uint64_t sequence,
 			  uint64_t now)
 {
 	const struct payload payload = { PAYLOAD_MAGIC, sequence, now };
@@ -213,43 +217,60 @@ static unsigned int batch_size(const struct plan *plan)
 	return size < 1 ? 1 : size > BATCH_MOST ? BATCH_MOST : (unsigned int)size;
 }
 
-int main(int argc, char **argv)
+/* When packet number `sequence` is to be sent is when this returns. */
+static void keep_pace(struct pace *pace, const struct plan *plan, uint64_t sequence)
+{
+	uint64_t due = pace->base + (uint64_t)((double)sequence * 1e9 / plan->rate);
+	uint64_t now = monotonic_ns();
+
+	if (now > due + LATE_NS) {
+		pace->base += now - due;
+		pace->late++;
+	} else {
+		wait_until(due);
+	}
+}
+
+/* Returns how many packets were sent. */
+static uint64_t send_all(int fd, const struct plan *plan, struct pace *pace)
 {
 	static struct batch batch;
+	const uint64_t end = pace->base + (uint64_t)(plan->seconds * 1e9);
+	const unsigned int most = batch_size(plan);
+	uint64_t sequence = 0, now;
+
+	prepare(&batch, plan);
+	while (sequence < plan->count && !stopped) {
+		uint64_t left = plan->count - sequence;
+		unsigned int count = left < most ? (unsigned int)left : most;
+
+		if (plan->rate > 0)
+			keep_pace(pace, plan, sequence);
+		now = monotonic_ns();
+		if (now > end)
+			break;
+		for (unsigned int i = 0; i < count; i++)
+			number_packet(&batch, i, plan, sequence + i, now);
+		send_batch(fd, batch.messages, count);
+		sequence += count;
+	}
+	return sequence;
+}
+
+int main(int argc, char **argv)
+{
 	struct plan plan;
-	uint64_t sequence = 0, begun, base, late = 0;
-	unsigned int most;
+	struct pace pace = { 0 };
+	uint64_t begun, sent;
 	int fd;
 
 	parse(&plan, argc, argv);
 	signal(SIGTERM, stop);
 	prctl(PR_SET_TIMERSLACK, 1);
 	fd = plan.interface != NULL ? open_packet_socket(plan.interface) : open_loopback_socket();
-	prepare(&batch, &plan);
-	most = batch_size(&plan);
-	begun = base = monotonic_ns();
-	while (sequence < plan.count && !stopped) {
-		unsigned int count = plan.count - sequence < most ? (unsigned int)(plan.count - sequence) : most;
-		uint64_t now = monotonic_ns();
-
-		if (plan.rate > 0) {
-			uint64_t due = base + (uint64_t)((double)sequence * 1e9 / plan.rate);
-			if (now > due + LATE_NS) {
-				base += now - due;
-				late++;
-			} else {
-				wait_until(due);
-			}
-			now = monotonic_ns();
-		}
-		if ((double)(now - begun) > plan.seconds * 1e9)
-			break;
-		for (unsigned int i = 0; i < count; i++)
-			number_packet(&batch, (int)i, &plan, sequence + i, now);
-		send_batch(fd, batch.messages, count);
-		sequence += count;
-	}
-	printf("{\"sent\": %llu, \"seconds\": %.6f, \"late\": %llu}\n", (unsigned long long)sequence,
-	       (double)(monotonic_ns() - begun) / 1e9, (unsigned long long)late);
+	begun = pace.base = monotonic_ns();
+	sent = send_all(fd, &plan, &pace);
+	printf("{\"sent\": %llu, \"seconds\": %.6f, \"late\": %llu}\n", (unsigned long long)sent,
+	       (double)(monotonic_ns() - begun) / 1e9, (unsigned long long)pace.late);
 	return 0;
 }

@@ -50,11 +50,12 @@ def cf_pcap(binary, name="cf-pcap", flags=()):
 
 
 class Rig(Namespace):
-    """The two namespaces of the tests without IPv6 noise, the programs of this folder, cf-pcap installed."""
+    """The two namespaces of the tests without a stray packet, the programs of this folder, cf-pcap installed."""
 
     def __init__(self, others=None):
         self.others = others or {}  # name: binary of further installations of cf-pcap
         self.runs = []
+        self.name = None
 
     def __enter__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="cf-pcap-bench."))
@@ -63,21 +64,25 @@ class Rig(Namespace):
             make = ["make", "--no-print-directory", "-C", ROOT, f"prefix={self.folder}"]
             subprocess.run([*make, "install", "bench-programs"], check=True, stdout=subprocess.DEVNULL)
             super().__enter__()
+            self._silence()
         except BaseException:
-            shutil.rmtree(self.folder)
+            self.__exit__()
             raise
-        for name in (self.name, self.peer):
-            for knob in ("all", "default"):
-                self.sysctl(name, f"net.ipv6.conf.{knob}.disable_ipv6=1")
-        ip("-n", self.name, "link", "set", "cap0", "arp", "off")
-        ip("-n", self.peer, "link", "set", "gen0", "arp", "off")
         return self
 
     def __exit__(self, *error):
         for run in self.runs:
             run.abandon()
-        super().__exit__(*error)
+        if self.name:
+            super().__exit__(*error)
         shutil.rmtree(self.folder)
+
+    def _silence(self):
+        """No packets but those of the generator, so that an interface's counters tell what it offered."""
+        for name, link in ((self.name, "cap0"), (self.peer, "gen0")):
+            for knob in ("all", "default"):
+                self.sysctl(name, f"net.ipv6.conf.{knob}.disable_ipv6=1")
+            ip("-n", name, "link", "set", link, "arp", "off")
 
     def program(self, name):
         return ROOT / os.environ.get("BUILD", "build") / "bench" / name
