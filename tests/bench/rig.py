@@ -50,7 +50,7 @@ def cf_pcap(binary, name="cf-pcap", flags=()):
 
 
 class Rig(Namespace):
-    """The two namespaces of the tests without a stray packet, the programs of this folder, cf-pcap installed."""
+    """Two namespaces without a stray packet, the programs of this folder, and cf-pcap installed."""
 
     def __init__(self, others=None):
         self.others = others or {}  # name: binary of further installations of cf-pcap
@@ -75,7 +75,7 @@ class Rig(Namespace):
             run.abandon()
         if self.name:
             super().__exit__(*error)
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _silence(self):
         """No packets but those of the generator, so that an interface's counters tell what it offered."""
