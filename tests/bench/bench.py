@@ -32,7 +32,7 @@ class Plan:
 
     def __init__(self, quick):
         self.rounds = 1 if quick else 3
-        self.cost_packets = 50_000 if quick else 100_000
+        self.cost_packets = 50_000 if quick else 120_000
         self.flood_rounds, self.flood_seconds = (1, 1) if quick else (3, 2)
         self.search_seconds, self.search_tolerance = (0.7, 0.5) if quick else (2, 0.15)
         self.latency_packets = 200 if quick else 1000
