@@ -3,14 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/memfd.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "protocol.h"
@@ -26,14 +27,23 @@ static int open_own_folder(void)
 {
 	char path[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+	struct stat self, there;
+	char *slash;
 	int folder;
 
-	if (length <= 0 || length == sizeof path)
+	if (length <= 0 || length == sizeof path || path[0] != '/')
 		die("cannot read /proc/self/exe (is /proc mounted?)");
 	path[length] = '\0';
-	folder = open(dirname(path), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	folder = open(slash == path ? "/" : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* The user may own a folder on the way and swap what is below it: is this where we are? */
+	if (folder < 0 || fstat(WRITER_HELPER_FILE_FD, &self) != 0 ||
+	    fstatat(folder, slash + 1, &there, AT_SYMLINK_NOFOLLOW) != 0)
 		die("cannot open the folder of cf-pcap");
+	errno = EPERM;
+	if (self.st_dev != there.st_dev || self.st_ino != there.st_ino)
+		die("cf-pcap was moved as it started");
 	return folder;
 }
 
@@ -129,8 +139,13 @@ static char **writer_environment(void)
 _Noreturn void image_exec_writer(int argc, char **argv, bool protect)
 {
 	char *no_arguments[] = { "cf-pcap", NULL };
+	struct statfs proc;
 	int folder;
 
+	/* Where there is no /proc the user may have made one, to name another file than ours. */
+	errno = ENOENT;
+	if (statfs("/proc/self", &proc) != 0 || proc.f_type != PROC_SUPER_MAGIC)
+		die("cannot find /proc (is it mounted?)");
 	/* For the writer, to say why a capability is missing. O_PATH: it gives no access. */
 	if (open("/proc/self/exe", O_PATH) != WRITER_HELPER_FILE_FD)
 		die("cannot open /proc/self/exe (is /proc mounted?)");
