@@ -6,6 +6,8 @@
  *
  * Neither reads an argument or the environment for itself. Every failure ends the process.
  */
+#include <errno.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -17,14 +19,18 @@
 
 int main(int argc, char **argv)
 {
+	const bool dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
 	struct start_state state;
 	int capture[2], lookup[2];
 	pid_t child;
 
-	/* Exec made us so when it granted the capability; fs.suid_dumpable=1 would undo that. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		die("cannot become non-dumpable");
 	state = start_lower_capabilities();
+	/* Exec protects the writer in the way that it protects us: not at all, then. */
+	errno = EPERM;
+	if (dumpable && state.has_something_to_protect)
+		die("fs.suid_dumpable is 1, or cap_net_raw is not from this file alone");
 	start_tidy_fds();
 	start_reset_signals();
 
