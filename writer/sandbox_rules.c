@@ -16,6 +16,9 @@
 #include "sandbox.h"
 
 #define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(0, fd))
+/* Closing any descriptor from `first` up that differs from it in the bits of `mask` at most. */
+#define ALLOW_CLOSE(first, mask) \
+	SANDBOX_ALLOW_IF(close, { 0, SCMP_CMP_MASKED_EQ, 0xffffffffu & ~(scmp_datum_t)(mask), first })
 
 static const struct sandbox_rule RULES[] = {
 	/* the output and the messages */
@@ -34,7 +37,9 @@ static const struct sandbox_rule RULES[] = {
 			 SANDBOX_ARGUMENT_IS(2, PACKET_RX_RING)),
 	SANDBOX_ALLOW(getsockopt), SANDBOX_ALLOW(getsockname),
 	SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_LACKS(2, PROT_EXEC)), SANDBOX_ALLOW(munmap),
-	SANDBOX_ALLOW(brk), SANDBOX_ALLOW(close),
+	SANDBOX_ALLOW(brk),
+	/* 3 to 15, not 0 to 2: a descriptor that is received must not land where we write */
+	ALLOW_ON(close, WRITER_CAPTURE_CHANNEL_FD), ALLOW_CLOSE(4, 3), ALLOW_CLOSE(8, 7),
 
 	/* waiting, time, signals, the end */
 	SANDBOX_ALLOW(poll), SANDBOX_ALLOW(ppoll), SANDBOX_ALLOW(clock_gettime),
