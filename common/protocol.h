@@ -84,7 +84,7 @@ struct open_reply {
 	int32_t error;      /* errno, or 0 */
 	uint32_t had_capability; /* 1: cap_net_raw was permitted when the helper started */
 	uint32_t no_new_privs;   /* 1: no_new_privs was set when the helper started */
-	uint32_t guarded;   /* 1: the guard is part of the filter; 0: none, or it did not compile here */
+	uint32_t guarded;   /* 1: the guard is part of the filter, or of what was refused; 0: none, or not for this link type */
 	int32_t link_type;  /* DLT_ of the packet fd, as pcap_datalink(3PCAP) */
 	char text[REFUSAL_TEXT_SIZE];
 };

@@ -58,19 +58,15 @@ static int compile_guarded(pcap_t *handle, const struct open_request *request,
 			   struct bpf_program *program, struct open_reply *reply)
 {
 	static char joined[GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and ()"];
-	struct bpf_program guarded;
-
 	if (pcap_compile(handle, program, request->filter, 1, request->netmask) != 0)
 		return refuse(reply, OPEN_REFUSED_FILTER, pcap_geterr(handle));
-	if (request->guard[0] == '\0')
-		return 0;
 	/* A link type without TCP has no ssh session to leave out: capture there, unguarded. */
-	reply->guarded = pcap_compile(handle, &guarded, request->guard, 1, request->netmask) == 0;
-	if (!reply->guarded)
+	if (request->guard[0] == '\0' ||
+	    pcap_compile(handle, &(struct bpf_program){ 0 }, request->guard, 1, request->netmask) != 0)
 		return 0;
+	reply->guarded = 1;
 	snprintf(joined, sizeof joined, request->filter[0] == '\0' ? "%s" : "(%s) and (%s)",
 		 request->guard, request->filter);
-	/* Say, nothing but the ssh session was asked for: that is no reason to do without the guard. */
 	if (pcap_compile(handle, program, joined, 1, request->netmask) != 0)
 		return refuse(reply, OPEN_REFUSED_FILTER, pcap_geterr(handle));
 	return 0;

@@ -274,5 +274,9 @@ int flags_parse(struct options *options, int argc, char *const *argv)
 	}
 	if (options->snaplen == 0)
 		options->snaplen = SNAPLEN_MAX;
-	return next < argc ? join_filter_words(options, argv + next) : 0;
+	if (next < argc && join_filter_words(options, argv + next) != 0)
+		return -1;
+	if (options->filter[strspn(options->filter, " \t\r\n")] == '\0') /* what libpcap skips */
+		options->filter[0] = '\0';
+	return 0;
 }
