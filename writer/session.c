@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -34,8 +36,12 @@ static bool is_channel(int fd)
 
 bool session_is_genuine(void)
 {
-	/* Dumpable now would mean that another process of this uid may be inside already. */
-	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 && privilege_is_dropped() &&
+	/*
+	 * Dumpable (1) now would mean that another process of this uid may be inside already. Where
+	 * fs.suid_dumpable is 2, it is 2: nobody can get in, and root would get a core dump.
+	 */
+	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
+	       privilege_is_dropped() &&
 	       is_channel(WRITER_CAPTURE_CHANNEL_FD) && is_channel(WRITER_LOOKUP_CHANNEL_FD);
 }
 
@@ -94,45 +100,58 @@ static void fill_request(struct open_request *request, const struct options *opt
 	protocol_copy_text(request->filter, sizeof request->filter, options->filter);
 }
 
-/* The helper died without an answer: how? */
-static void report_helper_end(void)
+/*
+ * The signal that ended the helper, or 0. Whoever executed cf-pcap may have left it children of
+ * his own: the helper is the one that ends now.
+ */
+static int helper_end_signal(void)
 {
+	const struct timespec pause = { 0, 10000000 };
 	int status;
-	pid_t helper;
+	pid_t child;
 
-	do
-		helper = waitpid(-1, &status, 0);
-	while (helper < 0 && errno == EINTR && !stop_requested());
-	if (helper > 0 && WIFSIGNALED(status) &&
-	    (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))
-		log_record(LOG_ERROR, "filter takes too long to compile, make it simpler", LOG_NO_FIELDS);
-	else
-		log_record(LOG_ERROR, "the capture helper ended unexpectedly",
-			   LOG_FIELDS(LOG_NUMBER("status", (uint64_t)status)));
-}
-
-static int exchange(const struct open_request *request, struct open_reply *reply)
-{
-	ssize_t received;
-
-	if (channel_send(WRITER_CAPTURE_CHANNEL_FD, request, sizeof *request) != 0) {
-		report_helper_end();
-		return -1;
-	}
-	do
-		received = channel_receive(WRITER_CAPTURE_CHANNEL_FD, reply, sizeof *reply);
-	while (received < 0 && errno == EINTR && !stop_requested());
-	if (received < 0 && errno == EINTR)
-		return -1;
-	if (received <= 0 || !open_reply_valid(reply, (size_t)received)) {
-		report_helper_end();
-		return -1;
+	for (int tries = 0; tries < 100; tries++) {
+		child = waitpid(-1, &status, WNOHANG);
+		if (child > 0 && WIFSIGNALED(status))
+			return WTERMSIG(status);
+		if (child < 0)
+			break;
+		if (child == 0)
+			nanosleep(&pause, NULL);
 	}
 	return 0;
 }
 
-static void report_refusal(const struct open_reply *reply, const struct options *options)
+/* The helper died without an answer: how? */
+static void report_helper_end(void)
 {
+	int number = helper_end_signal();
+
+	if (number == SIGXCPU || number == SIGKILL)
+		log_record(LOG_ERROR, "filter takes too long to compile, make it simpler", LOG_NO_FIELDS);
+	else
+		log_record(LOG_ERROR, "the capture helper ended unexpectedly",
+			   LOG_FIELDS(LOG_NUMBER("signal", (uint64_t)number)));
+}
+
+/* Returns 0, or -1 if the helper ended or a stop was requested. */
+static int exchange(const struct open_request *request, struct open_reply *reply)
+{
+	ssize_t received;
+
+	if (channel_send(WRITER_CAPTURE_CHANNEL_FD, request, sizeof *request) != 0)
+		return -1;
+	do
+		received = channel_receive(WRITER_CAPTURE_CHANNEL_FD, reply, sizeof *reply);
+	while (received < 0 && errno == EINTR && !stop_requested());
+	return received > 0 && open_reply_valid(reply, (size_t)received) ? 0 : -1;
+}
+
+static void report_refusal(const struct session *session, const struct options *options)
+{
+	const struct open_reply *reply = &session->reply;
+	char joined[GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and ()"];
+
 	switch (reply->result) {
 	case OPEN_REFUSED_NO_SOCKET:
 		diagnosis_report_no_socket(reply);
@@ -145,10 +164,11 @@ static void report_refusal(const struct open_reply *reply, const struct options 
 		break;
 	case OPEN_REFUSED_FILTER:
 	case OPEN_REFUSED_FILTER_KERNEL:
+		session_filter(session, options, joined, sizeof joined);
 		log_record(LOG_ERROR,
 			   reply->guarded ? "cannot use filter together with the ssh guard, see -no-ssh-guard" :
 					    "cannot use filter",
-			   LOG_FIELDS(LOG_TEXT("reason", reply->text), LOG_TEXT("filter", options->filter)));
+			   LOG_FIELDS(LOG_TEXT("reason", reply->text), LOG_TEXT("filter", joined)));
 		break;
 	default:
 		log_record(LOG_ERROR, "cannot open interface",
@@ -202,10 +222,13 @@ int session_open(struct session *session, const struct options *options)
 	}
 	result = exchange(&request, &session->reply);
 	resolver_stop(resolver);
-	if (result != 0)
+	if (result != 0) {
+		if (!stop_requested())
+			report_helper_end();
 		return -1;
+	}
 	if (session->reply.result != OPEN_READY) {
-		report_refusal(&session->reply, options);
+		report_refusal(session, options);
 		return -1;
 	}
 	report_guard(session, options);
@@ -225,17 +248,22 @@ static bool is_locked_packet_socket(int fd)
 	       version == TPACKET_V3;
 }
 
-/* Waits for all children to be gone, unless a stop is requested. */
-static void reap_children(void)
-{
-	while (waitpid(-1, NULL, 0) >= 0 || (errno == EINTR && !stop_requested()))
-		continue;
-}
-
 void session_end(void)
 {
 	close(WRITER_CAPTURE_CHANNEL_FD); /* which is how the helper learns that it is not needed */
-	reap_children();
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		continue;
+}
+
+/* Returns 0 when the helper has closed its end of the channel, having sent no more. */
+static int await_helper_end(struct packet_fd_message *message)
+{
+	ssize_t received;
+
+	do
+		received = channel_receive(WRITER_CAPTURE_CHANNEL_FD, message, sizeof *message);
+	while (received < 0 && errno == EINTR);
+	return received == 0 ? 0 : -1;
 }
 
 int session_receive_packet_fd(void)
@@ -248,12 +276,12 @@ int session_receive_packet_fd(void)
 	do
 		received = channel_receive_fd(WRITER_CAPTURE_CHANNEL_FD, &message, sizeof message, &fd);
 	while (received < 0 && errno == EINTR);
+	/* Its ring can only be removed when it is gone; exit unmaps before it ends the channel. */
 	if (received <= 0 || !packet_fd_message_valid(&message, (size_t)received) ||
-	    !is_locked_packet_socket(fd)) {
+	    !is_locked_packet_socket(fd) || await_helper_end(&message) != 0) {
 		log_record(LOG_ERROR, "the capture helper ended unexpectedly", LOG_NO_FIELDS);
 		return -1;
 	}
-	/* Its ring can only be removed when it is gone; exit unmaps before it ends the channel. */
 	session_end();
 	return fd;
 }
