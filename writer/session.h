@@ -38,6 +38,6 @@ void session_filter(const struct session *session, const struct options *options
  */
 int session_receive_packet_fd(void);
 
-/* Ends the helper, if it is still there, and reaps it. */
+/* Lets the helper end, if it is still there. */
 void session_end(void);
 
