@@ -1,0 +1,28 @@
+"""Fixtures of the hostile tests."""
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from hostile.arena import compile_c, give_capability
+
+
+@pytest.fixture(scope="session")
+def attackers():
+    """A folder that everybody can execute programs from; gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="cf-pcap-hostile."))
+    folder.chmod(0o755)
+    compile_c(folder, "thief", "thief.c")
+    give_capability(compile_c(folder, "weak_capture", "weak_capture.c", flags=["-lcap"]), "cap_net_raw=ep")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def place():
+    """A root-owned folder of the test's own, which everybody can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="cf-pcap-place."))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
