@@ -21,8 +21,8 @@ def _call(name, *arguments):
         raise OSError(ctypes.get_errno(), name)
 
 
-def mount(source, target, flags):
-    _call("mount", os.fsencode(source), os.fsencode(target), None, flags, None)
+def mount(source, target, flags, kind=None):
+    _call("mount", os.fsencode(source), os.fsencode(target), kind and kind.encode(), flags, None)
 
 
 def private_mounts():
@@ -34,10 +34,6 @@ def bind(source, target, read_only=False):
     mount(source, target, MS_BIND)
     if read_only:
         mount("none", target, MS_REMOUNT | MS_BIND | MS_RDONLY)
-
-
-def detach(target):
-    _call("umount2", os.fsencode(target), 2)
 
 
 def compile_c(folder, name, *sources, flags=()):

@@ -130,7 +130,7 @@ def test_uid_0_of_a_user_namespace_cannot_look_into_a_capture_outside(stage, att
             wait_until(lambda: packet_sockets(ns) >= 1)
             wait_until(lambda: protected or can_look_into(victim.pid, ns))
             assert can_look_into(victim.pid, ns) != protected
-            assert not can_look_into(victim.pid, ns, "unshare", "--user", "--map-root-user")
+            assert can_look_into(victim.pid, ns, "unshare", "--user", "--map-root-user") != protected
         finally:
             victim.kill()
             victim.wait()
