@@ -103,11 +103,13 @@ def in_namespace(namespace, action):
 
 
 class Witness:
-    """Sees, as root, every frame on every interface of a namespace."""
+    """Sees, as root, every frame on lo, where nobody says a word unless a test does."""
 
     def __init__(self, namespace):
         self.socket = in_namespace(namespace, lambda: socket.socket(
             socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(ETH_P_ALL)))
+        self.socket.bind(("lo", ETH_P_ALL))
+        self.frames()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 
     def frames(self):

@@ -1,0 +1,186 @@
+/*
+ * The helper's own serve(), linked from its objects, with the other ends of its channels in the
+ * hands of a test:  serve_driver SCENARIO.  Plays the scenario and prints how the helper ended
+ * and whether a packet fd came out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "protocol.h"
+#include "serve.h"
+#include "start.h"
+
+static int channel, lookups;
+static struct open_request request = { { PROTOCOL_VERSION, MESSAGE_OPEN }, 0, 65535, 0, "lo", "", "udp" };
+static char large[sizeof request + 64];
+
+static bool fd_came_out(void)
+{
+	struct packet_fd_message message;
+	struct open_reply reply;
+	struct pollfd readable = { channel, POLLIN, 0 };
+	int fd = -1;
+
+	if (poll(&readable, 1, 10000) != 1 || channel_receive(channel, &reply, sizeof reply) <= 0 ||
+	    reply.result != OPEN_READY)
+		return false;
+	poll(&readable, 1, 10000);
+	return channel_receive_fd(channel, &message, sizeof message, &fd) > 0 && fd >= 0;
+}
+
+static void send_bytes(const void *bytes, size_t length)
+{
+	channel_send(channel, bytes, length);
+}
+
+static void send_request(void)
+{
+	send_bytes(&request, sizeof request);
+}
+
+static void send_with_fds(const void *bytes, size_t length, int count)
+{
+	char control[CMSG_SPACE(20 * sizeof(int))] = { 0 };
+	struct iovec data = { (void *)bytes, length };
+	struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
+				 .msg_controllen = CMSG_SPACE((size_t)count * sizeof(int)) };
+	struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+
+	rights->cmsg_level = SOL_SOCKET;
+	rights->cmsg_type = SCM_RIGHTS;
+	rights->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
+	memset(CMSG_DATA(rights), 0, (size_t)count * sizeof(int)); /* descriptor 0, again and again */
+	sendmsg(channel, &header, 0);
+}
+
+static void half_close(void)
+{
+	shutdown(channel, SHUT_WR);
+}
+
+static void good(void) { send_request(); half_close(); }
+static void nothing(void) { half_close(); }
+static void empty(void) { send_bytes("", 0); half_close(); }
+static void one_byte(void) { send_bytes("x", 1); half_close(); }
+static void short_by_one(void) { send_bytes(&request, sizeof request - 1); half_close(); }
+static void long_by_one(void) { memcpy(large, &request, sizeof request); send_bytes(large, sizeof request + 1); half_close(); }
+static void header_only(void) { send_bytes(&request, sizeof request.header); half_close(); }
+static void twice(void) { send_request(); send_request(); half_close(); }
+static void version_0(void) { request.header.version = 0; good(); }
+static void version_next(void) { request.header.version++; good(); }
+static void type_reply(void) { request.header.type = MESSAGE_OPEN_REPLY; good(); }
+static void type_packet_fd(void) { request.header.type = MESSAGE_PACKET_FD; good(); }
+static void type_lookup(void) { request.header.type = MESSAGE_LOOKUP; good(); }
+static void type_rubbish(void) { request.header.type = 0xffffffff; good(); }
+static void flags_unknown(void) { request.flags = 8; good(); }
+static void flags_all(void) { request.flags = 0xffffffff; good(); }
+static void snaplen_0(void) { request.snaplen = 0; good(); }
+static void snaplen_large(void) { request.snaplen = SNAPLEN_MAX + 1; good(); }
+static void snaplen_negative(void) { request.snaplen = 0x80000001; good(); }
+static void name_empty(void) { request.interface[0] = '\0'; good(); }
+static void name_path(void) { strcpy(request.interface, "../../x"); good(); }
+static void name_dots(void) { strcpy(request.interface, ".."); good(); }
+static void name_colon(void) { strcpy(request.interface, "lo:1"); good(); }
+static void name_unterminated(void) { memset(request.interface, 'x', sizeof request.interface); good(); }
+static void guard_unterminated(void) { memset(request.guard, ' ', sizeof request.guard); good(); }
+static void filter_unterminated(void) { memset(request.filter, ' ', sizeof request.filter); good(); }
+static void one_fd(void) { send_with_fds(&request, sizeof request, 1); half_close(); }
+static void many_fds(void) { send_with_fds(&request, sizeof request, 20); half_close(); }
+static void fds_at_the_end(void) { send_request(); send_with_fds("", 1, 1); half_close(); }
+static void empty_at_the_end(void) { send_request(); send_bytes("", 0); }
+static void closed(void) { send_request(); close(channel); channel = open("/dev/null", O_RDONLY); }
+static void not_half_closed(void) { send_request(); send_bytes("x", 1); }
+static void lookup_on_capture(void)
+{
+	struct lookup_request lookup = { { PROTOCOL_VERSION, MESSAGE_LOOKUP }, LOOKUP_ADDRESS, 0, 0, 0, "x" };
+	send_bytes(&lookup, sizeof lookup);
+	half_close();
+}
+
+static struct lookup_answer answer;
+
+/* Answers the helper's first look-up, of a host, and lets the caller spoil the answer first. */
+static void resolve(void (*spoil)(void), size_t length)
+{
+	struct lookup_request asked;
+
+	strcpy(request.filter, "host nowhere");
+	good();
+	if (channel_receive(lookups, &asked, sizeof asked) != sizeof asked)
+		return;
+	answer = (struct lookup_answer){ .header = { PROTOCOL_VERSION, MESSAGE_LOOKUP_ANSWER }, .count = 1 };
+	answer.entry[0].family = AF_INET;
+	if (spoil != NULL)
+		spoil();
+	channel_send(lookups, &answer, length);
+	shutdown(lookups, SHUT_RDWR);
+}
+
+static void no_spoil(void) {}
+static void spoil_version(void) { answer.header.version++; }
+static void spoil_type(void) { answer.header.type = MESSAGE_OPEN; }
+static void spoil_count(void) { answer.count = LOOKUP_ADDRESS_MAX + 1; }
+static void spoil_family(void) { answer.entry[0].family = AF_PACKET; }
+static void answer_short(void) { resolve(no_spoil, sizeof answer - 1); }
+static void answer_version(void) { resolve(spoil_version, sizeof answer); }
+static void answer_type(void) { resolve(spoil_type, sizeof answer); }
+static void answer_count(void) { resolve(spoil_count, sizeof answer); }
+static void answer_family(void) { resolve(spoil_family, sizeof answer); }
+static void answer_gone(void) { close(lookups); strcpy(request.filter, "host nowhere"); good(); }
+
+#define SCENARIO(name) { #name, name }
+static const struct {
+	const char *name;
+	void (*play)(void);
+} SCENARIOS[] = {
+	SCENARIO(good), SCENARIO(nothing), SCENARIO(empty), SCENARIO(one_byte), SCENARIO(short_by_one),
+	SCENARIO(long_by_one), SCENARIO(header_only), SCENARIO(twice), SCENARIO(version_0),
+	SCENARIO(version_next), SCENARIO(type_reply), SCENARIO(type_packet_fd), SCENARIO(type_lookup),
+	SCENARIO(type_rubbish), SCENARIO(flags_unknown), SCENARIO(flags_all), SCENARIO(snaplen_0),
+	SCENARIO(snaplen_large), SCENARIO(snaplen_negative), SCENARIO(name_empty), SCENARIO(name_path),
+	SCENARIO(name_dots), SCENARIO(name_colon), SCENARIO(name_unterminated), SCENARIO(guard_unterminated),
+	SCENARIO(filter_unterminated), SCENARIO(one_fd), SCENARIO(many_fds), SCENARIO(fds_at_the_end),
+	SCENARIO(empty_at_the_end), SCENARIO(closed), SCENARIO(not_half_closed), SCENARIO(lookup_on_capture),
+	SCENARIO(answer_short), SCENARIO(answer_version), SCENARIO(answer_type), SCENARIO(answer_count),
+	SCENARIO(answer_family), SCENARIO(answer_gone),
+};
+
+int main(int argc, char **argv)
+{
+	int capture_pair[2], lookup_pair[2], status;
+	struct start_state state = start_lower_capabilities();
+	bool came_out;
+	pid_t helper;
+
+	if (argc != 2 || channel_pair(capture_pair) != 0 || channel_pair(lookup_pair) != 0)
+		return 2;
+	helper = fork();
+	if (helper == 0) {
+		close(capture_pair[0]);
+		close(lookup_pair[0]);
+		serve(capture_pair[1], lookup_pair[1], &state);
+	}
+	close(capture_pair[1]);
+	close(lookup_pair[1]);
+	channel = capture_pair[0];
+	lookups = lookup_pair[0];
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof SCENARIOS / sizeof *SCENARIOS; i++)
+		if (strcmp(SCENARIOS[i].name, argv[1]) == 0)
+			SCENARIOS[i].play();
+	came_out = fd_came_out();
+	alarm(15); /* the helper ends by itself */
+	waitpid(helper, &status, 0);
+	printf("%s %s %d\n", came_out ? "fd" : "none", WIFEXITED(status) ? "exited" : "killed",
+	       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	return 0;
+}
