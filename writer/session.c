@@ -147,6 +147,12 @@ static int exchange(const struct open_request *request, struct open_reply *reply
 	return received > 0 && open_reply_valid(reply, (size_t)received) ? 0 : -1;
 }
 
+/* libpcap's own words, except where they are none: the helper's memory is limited. */
+static const char *filter_refusal(const struct open_reply *reply)
+{
+	return strcmp(reply->text, "malloc") == 0 ? "it takes too much memory to compile" : reply->text;
+}
+
 static void report_refusal(const struct session *session, const struct options *options)
 {
 	const struct open_reply *reply = &session->reply;
@@ -168,7 +174,7 @@ static void report_refusal(const struct session *session, const struct options *
 		log_record(LOG_ERROR,
 			   reply->guarded ? "cannot use filter together with the ssh guard, see -no-ssh-guard" :
 					    "cannot use filter",
-			   LOG_FIELDS(LOG_TEXT("reason", reply->text), LOG_TEXT("filter", joined)));
+			   LOG_FIELDS(LOG_TEXT("reason", filter_refusal(reply)), LOG_TEXT("filter", joined)));
 		break;
 	default:
 		log_record(LOG_ERROR, "cannot open interface",
