@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hostile.arena import compile_c, give_capability
+from support import Namespace
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,10 @@ def place():
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def ns():
+    """As everywhere, but one for all tests of a file: there are hundreds."""
+    with Namespace() as namespace:
+        yield namespace

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from hostile.arena import Witness, bind, compile_c, install, mount, packet_sockets, run, spawn
+from support import wait_until
 
 CAPTURE = ["-interface", "lo", "-duration", "300ms"]
 USER = 2000
@@ -101,7 +102,8 @@ def test_a_copy_of_the_helper_beside_an_imposter_has_nothing_to_give(stage, impo
     put(imposter, folder, owner=USER)
     put(stage / "cf-pcap", folder, "cf-pcap", owner=USER)
     done, frames = run_watched([folder / "cf-pcap", *CAPTURE], ns)
-    assert frames == [] and packet_sockets(ns) == 0
+    assert frames == []
+    wait_until(lambda: packet_sockets(ns) == 0)
     assert done.returncode != 0 or done.stdout == b"IMPOSTER"
 
 
@@ -123,7 +125,8 @@ def test_mounts_that_the_user_makes_in_a_user_namespace_give_him_nothing(stage, 
     script = f"mount --bind {imposter} {folder}/cf-pcap-writer && exec {folder}/cf-pcap -interface lo"
     done, frames = run_watched(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script], ns)
     assert done.stdout == b"IMPOSTER"  # it is executed indeed
-    assert frames == [] and packet_sockets(ns) == 0
+    assert frames == []
+    wait_until(lambda: packet_sockets(ns) == 0)
 
 
 def test_swapping_a_folder_on_the_way_does_not_bring_in_another_writer(stage, imposter, ns, place):

@@ -89,7 +89,7 @@ def test_a_resource_limit_of_0_or_1_makes_it_capture_or_refuse(stage, ns, limit)
             done = run(["prlimit", f"--{limit}={value}:{value}", stage / "cf-pcap", *CAPTURE], ns, timeout=30)
             assert captured(done) or refused(done), (value, done)
         assert witness.frames() == []
-    assert packet_sockets(ns) == 0
+    wait_until(lambda: packet_sockets(ns) == 0)
 
 
 def test_whatever_number_of_descriptors_it_may_have_it_captures_or_refuses(stage, ns):

@@ -86,7 +86,7 @@ def test_a_capture_that_was_traced_before_exec_has_no_packet_socket(stage, ns):
     stops, status = done.stdout.split()
     assert int(stops) >= 1 and int(status) == 1  # it was stopped at its exec, so it was traced
     assert b"traced" in done.stderr
-    assert packet_sockets(ns) == 0
+    wait_until(lambda: packet_sockets(ns) == 0)
 
 
 def crash(ns, place, *argv):
