@@ -58,18 +58,18 @@ static int compile_guarded(pcap_t *handle, const struct open_request *request,
 			   struct bpf_program *program, struct open_reply *reply)
 {
 	static char joined[GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and ()"];
-	if (pcap_compile(handle, program, request->filter, 1, request->netmask) != 0)
-		return refuse(reply, OPEN_REFUSED_FILTER, pcap_geterr(handle));
+	struct bpf_program guard;
+	int status = pcap_compile(handle, program, request->filter, 1, request->netmask);
+
 	/* A link type without TCP has no ssh session to leave out: capture there, unguarded. */
-	if (request->guard[0] == '\0' ||
-	    pcap_compile(handle, &(struct bpf_program){ 0 }, request->guard, 1, request->netmask) != 0)
-		return 0;
-	reply->guarded = 1;
-	snprintf(joined, sizeof joined, request->filter[0] == '\0' ? "%s" : "(%s) and (%s)",
-		 request->guard, request->filter);
-	if (pcap_compile(handle, program, joined, 1, request->netmask) != 0)
-		return refuse(reply, OPEN_REFUSED_FILTER, pcap_geterr(handle));
-	return 0;
+	reply->guarded = status == 0 && request->guard[0] != '\0' &&
+			 pcap_compile(handle, &guard, request->guard, 1, request->netmask) == 0;
+	if (reply->guarded) {
+		snprintf(joined, sizeof joined, request->filter[0] == '\0' ? "%s" : "(%s) and (%s)",
+			 request->guard, request->filter);
+		status = pcap_compile(handle, program, joined, 1, request->netmask);
+	}
+	return status == 0 ? 0 : refuse(reply, OPEN_REFUSED_FILTER, pcap_geterr(handle));
 }
 
 /* pcap_setfilter() also succeeds where libpcap would filter by itself; the writer does not. */
@@ -98,9 +98,7 @@ static int lock_filter(pcap_t *handle, struct bpf_program *program, struct open_
 {
 	const int on = 1, fd = pcap_fileno(handle);
 
-	if (pcap_setfilter(handle, program) != 0)
-		return refuse(reply, OPEN_REFUSED_FILTER_KERNEL, pcap_geterr(handle));
-	if (!kernel_runs(fd, program))
+	if (pcap_setfilter(handle, program) != 0 || !kernel_runs(fd, program))
 		return refuse(reply, OPEN_REFUSED_FILTER_KERNEL,
 			      "the kernel cannot run this filter on this interface");
 	/* From here on nobody who holds the fd, we included, can attach another filter or none. */

@@ -18,9 +18,7 @@
 #include "start.h"
 
 #define WRITER_NAME "cf-pcap-writer"
-#ifndef MFD_EXEC /* Linux 6.3, linux/memfd.h */
-#define MFD_EXEC 0x0010U
-#endif
+#define MEMFD_EXECUTABLE 0x0010U /* MFD_EXEC, Linux 6.3 */
 
 /* The kernel's name for the file we are: no argument, variable or working directory has a say. */
 static int open_own_folder(void)
@@ -36,14 +34,13 @@ static int open_own_folder(void)
 	path[length] = '\0';
 	slash = strrchr(path, '/');
 	*slash = '\0';
+	errno = EPERM;
 	folder = open(slash == path ? "/" : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* The user may own a folder on the way and swap what is below it: is this where we are? */
 	if (folder < 0 || fstat(WRITER_HELPER_FILE_FD, &self) != 0 ||
-	    fstatat(folder, slash + 1, &there, AT_SYMLINK_NOFOLLOW) != 0)
-		die("cannot open the folder of cf-pcap");
-	errno = EPERM;
-	if (self.st_dev != there.st_dev || self.st_ino != there.st_ino)
-		die("cf-pcap was moved as it started");
+	    fstatat(folder, slash + 1, &there, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    self.st_dev != there.st_dev || self.st_ino != there.st_ino)
+		die("cannot find the folder of cf-pcap");
 	return folder;
 }
 
@@ -75,14 +72,13 @@ static void check_unchangeable(int folder)
 
 static int create_image(void)
 {
-	int image = memfd_create("cf-pcap", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	int image = memfd_create("cf-pcap", MFD_CLOEXEC | MFD_ALLOW_SEALING | MEMFD_EXECUTABLE);
 
 	if (image < 0 && errno == EINVAL) /* before Linux 6.3: executable without asking */
 		image = memfd_create("cf-pcap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (image < 0 && errno == EACCES)
-		die("vm.memfd_noexec is set (operator: install " WRITER_NAME " with mode 0711)");
 	if (image < 0)
-		die("cannot create a memfd");
+		die(errno != EACCES ? "cannot create a memfd" :
+		    "vm.memfd_noexec is set (operator: install " WRITER_NAME " with mode 0711)");
 	return image;
 }
 
@@ -142,12 +138,13 @@ _Noreturn void image_exec_writer(int argc, char **argv, bool protect)
 	struct statfs proc;
 	int folder;
 
-	/* Where there is no /proc the user may have made one, to name another file than ours. */
+	/*
+	 * Where there is no /proc the user may have made one, to name another file than ours. The
+	 * descriptor is for the writer too, to say why a capability is missing: it gives no access.
+	 */
 	errno = ENOENT;
-	if (statfs("/proc/self", &proc) != 0 || proc.f_type != PROC_SUPER_MAGIC)
-		die("cannot find /proc (is it mounted?)");
-	/* For the writer, to say why a capability is missing. O_PATH: it gives no access. */
-	if (open("/proc/self/exe", O_PATH) != WRITER_HELPER_FILE_FD)
+	if (statfs("/proc/self", &proc) != 0 || proc.f_type != PROC_SUPER_MAGIC ||
+	    open("/proc/self/exe", O_PATH) != WRITER_HELPER_FILE_FD)
 		die("cannot open /proc/self/exe (is /proc mounted?)");
 	folder = open_own_folder();
 	if (protect)

@@ -22,6 +22,7 @@ int __wrap_getprotobyname_r(const char *name, struct protoent *protocol, char *b
 			    struct protoent **result);
 int __wrap_ether_hostton(const char *name, struct ether_addr *address);
 
+static const struct addrinfo NO_HINTS;
 static int lookup_channel = -1;
 static struct lookup_answer answer; /* what getaddrinfo() returns points into it */
 
@@ -33,16 +34,12 @@ void lookup_use_channel(int channel)
 /* Asks, and leaves what comes back in `answer`. A resolver that misbehaves ends this process. */
 static int ask(enum lookup_kind kind, const char *name, const struct addrinfo *hints)
 {
-	struct lookup_request request = { { PROTOCOL_VERSION, MESSAGE_LOOKUP }, kind, 0, 0, 0, "" };
+	struct lookup_request request = { { PROTOCOL_VERSION, MESSAGE_LOOKUP }, kind, hints->ai_family,
+					  hints->ai_socktype, hints->ai_protocol, "" };
 	ssize_t received;
 
 	if (protocol_copy_text(request.name, sizeof request.name, name) != 0)
 		return EAI_NONAME;
-	if (hints != NULL) {
-		request.family = hints->ai_family;
-		request.socket_type = hints->ai_socktype;
-		request.protocol = hints->ai_protocol;
-	}
 	if (channel_send(lookup_channel, &request, sizeof request) != 0)
 		_exit(1);
 	received = channel_receive(lookup_channel, &answer, sizeof answer);
@@ -78,14 +75,13 @@ void __wrap_freeaddrinfo(struct addrinfo *result)
 
 struct hostent *__wrap_gethostbyname(const char *name)
 {
-	(void)name; /* for pcap_nametoaddr(), which no filter reaches */
-	return NULL;
+	return (void)name, NULL; /* for pcap_nametoaddr(), which no filter reaches */
 }
 
 int __wrap_getnetbyname_r(const char *name, struct netent *net, char *buffer, size_t size,
 			  struct netent **result, int *error)
 {
-	*result = ask(LOOKUP_NETWORK, name, NULL) == 0 ? net : NULL;
+	*result = ask(LOOKUP_NETWORK, name, &NO_HINTS) == 0 ? net : NULL;
 	net->n_net = answer.number;
 	return (void)buffer, (void)size, *error = 0;
 }
@@ -93,14 +89,14 @@ int __wrap_getnetbyname_r(const char *name, struct netent *net, char *buffer, si
 int __wrap_getprotobyname_r(const char *name, struct protoent *protocol, char *buffer, size_t size,
 			    struct protoent **result)
 {
-	*result = ask(LOOKUP_PROTOCOL, name, NULL) == 0 ? protocol : NULL;
+	*result = ask(LOOKUP_PROTOCOL, name, &NO_HINTS) == 0 ? protocol : NULL;
 	protocol->p_proto = (int)answer.number;
 	return (void)buffer, (void)size, 0; /* an unknown name is no error, as in glibc */
 }
 
 int __wrap_ether_hostton(const char *name, struct ether_addr *address)
 {
-	int error = ask(LOOKUP_ETHERNET, name, NULL);
+	int error = ask(LOOKUP_ETHERNET, name, &NO_HINTS);
 
 	memcpy(address, answer.entry[0].address.ethernet, sizeof *address);
 	return error;

@@ -6,9 +6,6 @@
  *
  * Neither reads an argument or the environment for itself. Every failure ends the process.
  */
-#include <errno.h>
-#include <stdbool.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -19,27 +16,16 @@
 
 int main(int argc, char **argv)
 {
-	const bool dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
-	struct start_state state;
+	const struct start_state state = start_lower_capabilities();
 	int capture[2], lookup[2];
 	pid_t child;
 
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-		die("cannot become non-dumpable");
-	state = start_lower_capabilities();
-	/* Exec protects the writer in the way that it protects us: not at all, then. */
-	errno = EPERM;
-	if (dumpable && state.has_something_to_protect)
-		die("fs.suid_dumpable is 1, or cap_net_raw is not from this file alone");
 	start_tidy_fds();
 	start_reset_signals();
 
 	/* From here on descriptors are known numbers: 3 and 4, 5 and 6. */
-	if (channel_pair(capture) != 0 || channel_pair(lookup) != 0)
-		die("cannot make a socket pair");
-	child = fork();
-	if (child < 0)
-		die("cannot start a process");
+	if (channel_pair(capture) != 0 || channel_pair(lookup) != 0 || (child = fork()) < 0)
+		die("cannot start the capture process");
 	if (child == 0) {
 		close(capture[0]);
 		close(lookup[0]);

@@ -11,14 +11,11 @@ struct pcap_if_list;
 	int name##_findalldevs(struct pcap_if_list *list, char *error);             \
 	pcap_t *name##_create(const char *device, char *error, int *is_ours)        \
 	{                                                                           \
-		(void)device, (void)error;                                          \
-		*is_ours = 0;                                                       \
-		return NULL;                                                        \
+		return (void)device, (void)error, *is_ours = 0, NULL;               \
 	}                                                                           \
 	int name##_findalldevs(struct pcap_if_list *list, char *error)              \
 	{                                                                           \
-		(void)list, (void)error;                                            \
-		return 0;                                                           \
+		return (void)list, (void)error, 0;                                  \
 	}
 
 NO_MODULE(bt)

@@ -80,9 +80,8 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 		_exit(0);
 
 	/* ready: the writer half-closes when its sandbox is shut; it has no call that could send. */
-	if (channel_receive(capture_channel, &request, sizeof request) != 0)
-		_exit(1);
-	if (channel_send_fd(capture_channel, &message, sizeof message, packet_fd) != 0)
+	if (channel_receive(capture_channel, &request, sizeof request) != 0 ||
+	    channel_send_fd(capture_channel, &message, sizeof message, packet_fd) != 0)
 		_exit(1);
 	_exit(0);
 }

@@ -25,14 +25,21 @@ _Noreturn void die(const char *what)
 struct start_state start_lower_capabilities(void)
 {
 	struct start_state state = { .no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 };
-	bool root = getuid() == 0 && (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT) == 0;
+	const bool exposed = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
+	const bool root = getuid() == 0 && (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT) == 0;
 
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		die("cannot become non-dumpable");
 	/* Fails if it is not there to be kept. Nothing is effective until sockets_open(). */
 	state.had_capability = privilege_set("cap_net_raw=p") == 0;
 	if (!state.had_capability && privilege_set("=") != 0)
 		die("cannot lower capabilities");
 	/* Root gets the capability from any exec: there is nothing he could take from us. */
 	state.has_something_to_protect = state.had_capability && !root;
+	/* Exec makes us non-dumpable as it grants the capability, and the writer for the same reason. */
+	errno = EPERM;
+	if (exposed && state.has_something_to_protect)
+		die("fs.suid_dumpable is 1, or cap_net_raw is not from this file alone");
 	return state;
 }
 

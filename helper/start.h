@@ -14,7 +14,7 @@ struct start_state {
 _Noreturn void die(const char *what);
 
 /*
- * Returns what the process was started with, after reducing its capabilities to cap_net_raw as
+ * Makes the process non-dumpable. Returns what it was started with, after reducing its capabilities to cap_net_raw as
  * permitted, at most, and nothing effective or inheritable.
  */
 struct start_state start_lower_capabilities(void);
