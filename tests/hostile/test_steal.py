@@ -1,5 +1,7 @@
 """Another process of the same uid gets neither the packet fd nor into the processes that have it."""
+import contextlib
 import os
+import pathlib
 import resource
 import signal
 import subprocess
@@ -109,6 +111,39 @@ def test_a_crash_leaves_no_core(stage, attackers, ns, place):
     for name in os.listdir(place):
         os.unlink(place / name)
     assert crash(ns, place, stage / "cf-pcap", "-interface", "lo") == []
+
+
+@contextlib.contextmanager
+def suid_dumpable(value):
+    """One setting for the whole machine: not for longer than a start takes."""
+    setting = pathlib.Path("/proc/sys/fs/suid_dumpable")
+    before = setting.read_text()
+    setting.write_text(str(value))
+    try:
+        yield
+    finally:
+        setting.write_text(before)
+
+
+def test_it_refuses_to_start_where_privileged_programs_may_be_traced(stage, ns):
+    with suid_dumpable(1):
+        done = run([stage / "cf-pcap", "-interface", "lo", "-duration", "300ms"], ns)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"fs.suid_dumpable is 1" in done.stderr
+
+
+def test_it_captures_out_of_reach_where_core_dumps_go_to_root(stage, ns, place):
+    """fs.suid_dumpable=2, as many distributions set it."""
+    with open(place / "out.pcap", "wb") as out:
+        with suid_dumpable(2):
+            capture = spawn([stage / "cf-pcap", "-interface", "lo"], ns, stdout=out, stderr=subprocess.DEVNULL)
+            wait_until(lambda: (place / "out.pcap").stat().st_size == 24 or capture.poll() is not None)
+    try:
+        assert capture.poll() is None
+        assert not can_look_into(capture.pid, ns)
+    finally:
+        capture.kill()
+        capture.wait()
 
 
 def test_a_user_namespace_of_his_own_lets_the_user_capture_nothing(stage, ns):

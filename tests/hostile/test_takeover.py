@@ -27,7 +27,7 @@ def build_with_probe(stage, folder, program, wraps, define):
                     HERE / "probe.c"], check=True)
     build = folder / "build"
     flags = " ".join([str(probe), *[f"-Wl,--wrap={symbol}" for symbol in ("sandbox_enter", *wraps)]])
-    subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"BUILD={build}", f"LDFLAGS={flags}",
+    subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"BUILD={build}", f"LDFLAGS={flags}", "LTO=",
                     f"{build}/{program}"], check=True, stdout=subprocess.DEVNULL)
     for name in ("cf-pcap", "cf-pcap-writer"):
         shutil.copy(build / name if name == program else stage / name, folder / name)
