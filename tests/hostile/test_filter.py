@@ -183,7 +183,8 @@ def test_a_filter_that_comes_after_the_socket_is_too_late(flood, ns):
 def test_no_packet_is_printed_that_the_filter_does_not_let_through(stage, flood, ns):
     """In the first milliseconds of 60 captures, under full load."""
     for interface in ["lo", "cap0", "any"] * 5:
-        running = [spawn([stage / "cf-pcap", "-interface", interface, "-duration", "150ms", "-filter", "udp port 1"], ns,
+        running = [spawn([stage / "cf-pcap", "-interface", interface, "-duration", "150ms", "-buffer-size",
+                          "256k", "-filter", "udp port 1"], ns,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
         for process in running:
             out, err = process.communicate(timeout=60)

@@ -137,15 +137,13 @@ def test_signals_ignored_and_blocked_at_start_do_not_keep_it_from_stopping(stage
 
 def test_timers_set_before_exec_do_not_go_off(stage, ns):
     def arm():
-        signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0.001, 0.001)
+        signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.2, 0.2)
         signal.setitimer(signal.ITIMER_PROF, 0.2, 0.2)
 
-    outcomes = [run([stage / "cf-pcap", "-interface", "lo", "-duration", "500ms"], ns, user_prepare=arm)
-                for _ in range(3)]
-    # A timer may go off before the first instruction; then nothing has begun.
-    assert all(captured(done) or refused(done) for done in outcomes)
-    assert any(captured(done) for done in outcomes), outcomes
+    started = time.monotonic()
+    done = run([stage / "cf-pcap", "-interface", "lo", "-duration", "1s"], ns, user_prepare=arm)
+    assert captured(done) and time.monotonic() - started >= 1, done
 
 
 def test_a_signal_that_is_pending_at_start_ends_it_before_it_began(stage, ns):
@@ -163,20 +161,20 @@ def test_the_umask_has_no_say(stage, ns, mask):
 
 
 def test_children_that_it_inherits_do_not_hold_it_up(stage, ns):
-    script = f"sleep 20 & exec {stage}/cf-pcap -interface lo -duration 300ms"
-    started = time.monotonic()
-    process = spawn(["sh", "-c", script], ns, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_until(lambda: children_of(process.pid) or process.poll() is not None)
+    process = spawn(["sh", "-c", f"sleep 30 & exec {stage}/cf-pcap -interface lo"], ns, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE)
+    wait_until(lambda: children_of(process.pid))
     sleeper = children_of(process.pid)[0]
     try:
-        assert process.wait(15) == 0
-        assert time.monotonic() - started < 15
+        started = time.monotonic()
+        assert len(process.stdout.read(24)) == 24
+        process.terminate()
+        assert process.wait(10) == 0
+        assert time.monotonic() - started < 20
     finally:
         os.kill(sleeper, signal.SIGKILL)
-        if process.poll() is None:
-            process.kill()
-        out, _ = process.communicate()
-    assert len(out) == 24
+        process.kill()
+        process.communicate()
 
 
 def test_killing_or_stopping_either_process_at_any_step_leaves_nothing_behind(stage, ns):
