@@ -8,7 +8,8 @@ import pytest
 from hostile.arena import bind, compile_c, packet_sockets, run, spawn
 from support import read_pcap, wait_until
 
-REFUSALS = (b"cannot use filter", b"takes too long to compile", b"filter is too long", b"expected 0 to 16383 characters")
+REFUSALS = (b"cannot use filter", b"takes too long to compile", b"filter is too long",
+            b"expected 0 to 16383 characters")
 SSH = "import socket\ns=socket.socket()\ns.settimeout(1)\ns.connect_ex(('127.0.0.1',2222))\n"
 
 
@@ -60,10 +61,14 @@ def test_without_a_guard_the_ssh_session_is_printed(stage, ns, place):
 
 
 @pytest.mark.parametrize("text", [
-    "", " ", "\t\n ", "tcp", "tcp port 2222", "tcp) or (tcp", ") or (tcp", "tcp) or tcp port 2222 or (tcp", "(", ")", "tcp or",
-    "or tcp", "not not tcp", "tcp)\n or (tcp", "tcp \\) or (tcp", "tcp\x0b", "1 = 1) or (1 = 1", "1 = 1", "0 = 0 or tcp port 2222",
-    "not tcp port 2222) or (tcp port 2222", "tcp or tcp port 2222", "tcp[0:2] != 0", "#tcp", "tcp/*", "%s", "()", "tcp;tcp",
-    "(" * 8190 + "tcp" + ")" * 8190, "not " * 4000 + "tcp", "((((tcp)))) or ((((", "tcp and tcp and", "greater 0", "len >= 0"])
+    "", " ", "\t\n ", "tcp", "tcp port 2222", "tcp) or (tcp", ") or (tcp", "tcp) or tcp port 2222 or (tcp",
+    "(", ")", "tcp or",
+    "or tcp", "not not tcp", "tcp)\n or (tcp", "tcp \\) or (tcp", "tcp\x0b", "1 = 1) or (1 = 1", "1 = 1",
+    "0 = 0 or tcp port 2222",
+    "not tcp port 2222) or (tcp port 2222", "tcp or tcp port 2222", "tcp[0:2] != 0", "#tcp", "tcp/*", "%s",
+    "()", "tcp;tcp",
+    "(" * 8190 + "tcp" + ")" * 8190, "not " * 4000 + "tcp", "((((tcp)))) or ((((", "tcp and tcp and",
+    "greater 0", "len >= 0"])
 def test_no_text_gets_around_the_guard(stage, ns, place, text):
     assert not capture_ssh(stage, ns, place, "-filter", text)
 
@@ -106,12 +111,18 @@ def test_a_filter_that_compiles_for_ever_is_ended_and_named(stage, ns):
 
 
 @pytest.mark.parametrize("text", [
-    "port 0", "port 65535", "port 65536", "port -1", "port 99999999999999999999", "portrange 9-1", "portrange 0-65535",
-    "net 0.0.0.0/0", "net 10.0.0.0/32", "net 10.0.0.0/33", "net 10.0.0.1/8", "host 256.1.1.1", "host 1.2.3", "vlan 4095",
-    "vlan 4096", "len > 4294967295", "len > 4294967296", "ip[4294967295] = 1", "ether[0xffffffff:4] = 1", "ip[0:3] = 1", "ip[-1] = 1",
-    "1 / 0 = 1", "len / 0 = 1", "len % 0 = 1", "len << 64 = 1", "len & 0 = 0", "proto 256", "ip proto 255", "greater 0", "less 0",
-    "greater 99999999999", "ether proto 65536", "mpls 1048576", "ip6 host ::/129", "host ::ffff:1.2.3.4", "ifindex 4294967295",
-    "portrange http-https", "tcp[tcpflags] & tcp-syn != 0", "inbound", "outbound", "ip protochain 6", "gateway lo", "atalk", "wlan type mgt"])
+    "port 0", "port 65535", "port 65536", "port -1", "port 99999999999999999999", "portrange 9-1",
+    "portrange 0-65535",
+    "net 0.0.0.0/0", "net 10.0.0.0/32", "net 10.0.0.0/33", "net 10.0.0.1/8", "host 256.1.1.1", "host 1.2.3",
+    "vlan 4095",
+    "vlan 4096", "len > 4294967295", "len > 4294967296", "ip[4294967295] = 1", "ether[0xffffffff:4] = 1",
+    "ip[0:3] = 1", "ip[-1] = 1",
+    "1 / 0 = 1", "len / 0 = 1", "len % 0 = 1", "len << 64 = 1", "len & 0 = 0", "proto 256", "ip proto 255",
+    "greater 0", "less 0",
+    "greater 99999999999", "ether proto 65536", "mpls 1048576", "ip6 host ::/129", "host ::ffff:1.2.3.4",
+    "ifindex 4294967295",
+    "portrange http-https", "tcp[tcpflags] & tcp-syn != 0", "inbound", "outbound", "ip protochain 6",
+    "gateway lo", "atalk", "wlan type mgt"])
 def test_numbers_at_the_edges_are_captured_with_or_refused_in_words(stage, ns, text):
     for interface in ("lo", "any"):
         done = start(stage, ns, interface, "-no-ssh-guard", "-filter", text)

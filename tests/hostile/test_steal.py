@@ -8,17 +8,17 @@ import subprocess
 
 import pytest
 
-from hostile.arena import bind, install, packet_sockets, run, spawn
-from support import wait_until
+from hostile.arena import HERE, bind, install, packet_sockets, run, spawn
+from support import USER, wait_until
 
-STARTS = 500  # for each of the four installations
+STARTS = 450  # for each of the five installations
 HELD = {"mem_opened_before_exec", "maps_opened_before_exec", "environ_opened_before_exec"}
 CAPTURE = ["-interface", "lo", "-duration", "10ms"]
 
 
-def steal(attackers, ns, *argv, starts=STARTS, **options):
+def steal(attackers, ns, *argv, starts=STARTS, prefix=(), **options):
     """{attack: (tried, worked)}"""
-    done = run([attackers / "thief", starts, 2, 25, *argv], ns, timeout=180, **options)
+    done = run([*prefix, attackers / "thief", starts, 2, 25, *argv], ns, timeout=180, **options)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.decode().splitlines()]
     return {name: (int(tried), int(worked)) for name, tried, worked in lines}
@@ -51,6 +51,18 @@ def test_nothing_is_stolen_by_the_owner_of_the_files_on_a_read_only_mount(stage,
     scores = steal(attackers, ns, folder / "cf-pcap", *CAPTURE, starts=STARTS,
                    root_prepare=lambda: bind(folder, folder, read_only=True))
     assert_nothing_stolen(scores)
+
+
+CONTAINER = ["/usr/bin/python3", HERE / "container.py", USER]
+
+
+def test_nothing_is_stolen_from_start_to_end_in_a_container(stage, attackers, ns):
+    """Whose user namespace owns the network namespace, and where uid 0 is nobody."""
+    done = run([*CONTAINER, stage / "cf-pcap", "-interface", "lo", "-duration", "300ms"], ns, uid=0)
+    assert (done.returncode, len(done.stdout)) == (0, 24), done.stderr
+    weak = steal(attackers, ns, attackers / "weak_capture", starts=20, prefix=CONTAINER, uid=0)
+    assert weak["pidfd_getfd"][1] > 0
+    assert_nothing_stolen(steal(attackers, ns, stage / "cf-pcap", *CAPTURE, prefix=CONTAINER, uid=0))
 
 
 def test_a_capture_of_the_owner_works_on_a_read_only_mount_and_is_refused_elsewhere(stage, ns, place):
