@@ -21,9 +21,13 @@
 #define ALLOW_IOCTL(request) SANDBOX_ALLOW_IF(ioctl, SANDBOX_ARGUMENT_IS(1, request))
 #define ALLOW_FCNTL(fd, command) SANDBOX_ALLOW_IF(fcntl, ON(fd), SANDBOX_ARGUMENT_IS(1, command))
 
-/* libpcap looks for these files in /sys and does well without: they are not there. */
+/*
+ * libpcap looks for files in /sys and does well without: they are not there. Nor is stderr, where
+ * it would warn of a filter that the kernel refuses.
+ */
 static const int ABSENT[] = { SCMP_SYS(open),	    SCMP_SYS(openat), SCMP_SYS(stat),
-			      SCMP_SYS(newfstatat), SCMP_SYS(access), SCMP_SYS(readlink) };
+			      SCMP_SYS(newfstatat), SCMP_SYS(access), SCMP_SYS(readlink),
+			      SCMP_SYS(write) };
 
 int enter_helper_sandbox(int capture_channel, int lookup_channel)
 {
