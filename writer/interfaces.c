@@ -30,7 +30,7 @@ static bool is_link(const struct ifaddrs *entry)
 	return entry->ifa_addr != NULL && entry->ifa_addr->sa_family == AF_PACKET;
 }
 
-/* What a capture there is written as. */
+/* What a capture there is written as: libpcap's choice. */
 static const char *link_type_name(const struct ifaddrs *entry)
 {
 	const struct sockaddr_ll *link = (const struct sockaddr_ll *)(const void *)entry->ifa_addr;
@@ -40,9 +40,7 @@ static const char *link_type_name(const struct ifaddrs *entry)
 	case ARPHRD_LOOPBACK:
 		return "EN10MB (Ethernet)";
 	case ARPHRD_NONE:
-	case ARPHRD_RAWIP:
 	case ARPHRD_TUNNEL:
-	case ARPHRD_TUNNEL6:
 	case ARPHRD_SIT:
 		return "RAW (Raw IP)";
 	default:

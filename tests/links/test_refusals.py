@@ -14,3 +14,10 @@ def test_a_filter_that_the_kernel_cannot_run_is_refused(tools, ns, interface, ex
     assert 'level=ERROR msg="cannot use filter"' in message
     assert f'filter="{expression}"' in message
     assert "the kernel cannot run this filter" in message
+
+
+@pytest.mark.parametrize("flags", [[], ["-sll1"]])
+def test_vlan_on_any_is_refused_with_the_reason(tools, ns, flags):
+    run = tools.run(ns, "-interface", "any", "-no-ssh-guard", *flags, "-filter", "vlan and tcp port 80")
+    assert (run.returncode, run.stdout) == (1, b"")
+    assert b'reason="no VLAN support for Linux cooked v' in run.stderr
