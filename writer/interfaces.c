@@ -12,6 +12,7 @@
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "cleanup.h"
@@ -25,17 +26,26 @@ static void cleanup_ifaddrs(struct ifaddrs **list)
 		freeifaddrs(*list);
 }
 
+/* Each interface has one entry of its own; those without a hardware address have none there. */
 static bool is_link(const struct ifaddrs *entry)
 {
-	return entry->ifa_addr != NULL && entry->ifa_addr->sa_family == AF_PACKET;
+	return entry->ifa_addr == NULL || entry->ifa_addr->sa_family == AF_PACKET;
+}
+
+/* ARPHRD_, net/if_arp.h; -1 if it is gone. */
+static int hardware_type(const char *name)
+{
+	CLEANUP(cleanup_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = { 0 };
+
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+	return ioctl(fd, SIOCGIFHWADDR, &request) == 0 ? request.ifr_hwaddr.sa_family : -1;
 }
 
 /* What a capture there is written as: libpcap's choice. */
-static const char *link_type_name(const struct ifaddrs *entry)
+static const char *link_type_name(const char *name)
 {
-	const struct sockaddr_ll *link = (const struct sockaddr_ll *)(const void *)entry->ifa_addr;
-
-	switch (link->sll_hatype) {
+	switch (hardware_type(name)) {
 	case ARPHRD_ETHER:
 	case ARPHRD_LOOPBACK:
 		return "EN10MB (Ethernet)";
@@ -90,7 +100,7 @@ int interfaces_list(void)
 		if (!is_link(entry))
 			continue;
 		printf("%-15s %-4s  %-25s", entry->ifa_name,
-		       (entry->ifa_flags & IFF_UP) != 0 ? "up" : "down", link_type_name(entry));
+		       (entry->ifa_flags & IFF_UP) != 0 ? "up" : "down", link_type_name(entry->ifa_name));
 		print_addresses(list, entry->ifa_name);
 		putchar('\n');
 	}
