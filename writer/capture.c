@@ -39,6 +39,12 @@ enum ending {
 	ENDING_RING_CORRUPT,
 };
 
+/* The line on the terminal, and what it said last. */
+struct progress {
+	int64_t due_ms, shown_ms;
+	uint64_t packets;
+};
+
 struct run {
 	const struct capture *capture;
 	struct ring ring;
@@ -52,7 +58,7 @@ struct run {
 	unsigned int held; /* blocks that unwritten output refers to */
 	bool losing;       /* packets say that others before them were dropped */
 	int64_t drained_ms; /* after a stop request: when the ring has shown everything */
-	int64_t progress_due_ms;
+	struct progress progress;
 };
 
 static int64_t now_ms(void)
@@ -327,16 +333,18 @@ static bool stop_is_due(struct run *run)
 
 static void show_progress(struct run *run)
 {
-	char line[120];
-	int64_t now = now_ms();
+	struct progress *progress = &run->progress;
+	int64_t now = now_ms(), elapsed = now - progress->shown_ms;
+	char line[128];
 
-	if (!run->capture->show_progress || now < run->progress_due_ms)
+	if (!run->capture->show_progress || now < progress->due_ms)
 		return;
-	run->progress_due_ms = now + PROGRESS_INTERVAL_MS;
 	count_drops(run);
-	snprintf(line, sizeof line, "%llu packets, %llu bytes, %llu dropped",
+	snprintf(line, sizeof line, "%llu packets, %llu bytes, %llu dropped, %llu packets/s",
 		 (unsigned long long)run->packets, (unsigned long long)output_written(),
-		 (unsigned long long)run->dropped);
+		 (unsigned long long)run->dropped,
+		 (unsigned long long)((run->packets - progress->packets) * 1000 / (uint64_t)elapsed));
+	*progress = (struct progress){ now + PROGRESS_INTERVAL_MS, now, run->packets };
 	log_progress(line);
 }
 
@@ -363,8 +371,8 @@ static const char *ending_text(const struct run *run)
 
 static void write_trailer(struct run *run)
 {
-	const struct format_statistics statistics = { run->received, run->dropped, wall_clock(),
-						      ending_text(run) };
+	const struct format_statistics statistics = { run->received, run->dropped, run->packets,
+						      wall_clock(), ending_text(run) };
 
 	output_commit(format_trailer(&run->capture->format, output_space(), &statistics));
 	output_end_record();
@@ -432,6 +440,8 @@ int capture_run(struct capture *capture)
 	}
 	capture->format.started = wall_clock();
 	pace_start(&run.pace);
+	run.progress.shown_ms = now_ms();
+	run.progress.due_ms = run.progress.shown_ms + PROGRESS_INTERVAL_MS;
 	write_header(&run);
 	run_until_end(&run);
 	if (run.ending == ENDING_INTERFACE_GONE)

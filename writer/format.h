@@ -22,6 +22,7 @@ struct format {
 /* What happened, for the end of a pcapng file. */
 struct format_statistics {
 	uint64_t received, dropped; /* packets: those the filter passed, those of them that were lost */
+	uint64_t printed;           /* packets in the file */
 	uint64_t ended;             /* nanoseconds since the epoch */
 	const char *why;            /* why the capture stopped */
 };

@@ -24,6 +24,9 @@ enum option_code {
 	ISB_END_TIME = 3,
 	ISB_RECEIVED = 4,
 	ISB_DROPPED = 5,
+	ISB_FILTER_ACCEPTED = 6,
+	ISB_SYSTEM_DROPPED = 7,
+	ISB_DELIVERED = 8,
 };
 
 #define BYTE_ORDER_MAGIC 0x1a2b3c4d
@@ -68,7 +71,12 @@ static uint8_t *put_text_option(uint8_t *at, enum option_code code, const char *
 	return put_option(at, code, text, strlen(text));
 }
 
-/* Statistics and times: high half of the number first, the rest in the section's byte order. */
+static uint8_t *put_count_option(uint8_t *at, enum option_code code, uint64_t count)
+{
+	return put_option(at, code, &count, sizeof count);
+}
+
+/* A time has its high half first, each half in the section's byte order. */
 static uint8_t *put_time_option(uint8_t *at, enum option_code code, uint64_t units)
 {
 	const uint32_t halves[] = { (uint32_t)(units >> 32), (uint32_t)units };
@@ -171,7 +179,11 @@ size_t pcapng_trailer(const struct format *format, uint8_t *out,
 	at = put_text_option(at, OPTION_COMMENT, statistics->why);
 	at = put_time_option(at, ISB_START_TIME, time_units(format, format->started));
 	at = put_time_option(at, ISB_END_TIME, end);
-	at = put_option(at, ISB_RECEIVED, &statistics->received, sizeof statistics->received);
-	at = put_option(at, ISB_DROPPED, &statistics->dropped, sizeof statistics->dropped);
+	/* What a packet socket can know is the last three. Readers look at the first two, as dumpcap's. */
+	at = put_count_option(at, ISB_RECEIVED, statistics->received);
+	at = put_count_option(at, ISB_DROPPED, statistics->dropped);
+	at = put_count_option(at, ISB_FILTER_ACCEPTED, statistics->received);
+	at = put_count_option(at, ISB_SYSTEM_DROPPED, statistics->dropped);
+	at = put_count_option(at, ISB_DELIVERED, statistics->printed);
 	return (size_t)(end_block(out, at) - out);
 }
