@@ -12,6 +12,7 @@
 #include "log.h"
 #include "output.h"
 #include "pace.h"
+#include "presence.h"
 #include "ring.h"
 #include "stop.h"
 
@@ -22,7 +23,6 @@
 #define BATCH_BYTES (1024u << 10)
 #define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
 #define PROGRESS_INTERVAL_MS 250
-#define DOWN_INTERVAL_MS 100 /* how soon the end of an interface is noticed that is down */
 /*
  * What arrived before a stop is visible after one retire timeout, whose timer may be late by a
  * tick of 10 ms.
@@ -54,9 +54,9 @@ struct run {
 	uint64_t stop_time;         /* ns since the epoch: later packets are not printed; 0: none */
 	enum ending ending;
 	enum output_result output; /* once it is not OUTPUT_OK, nothing more is written */
-	uint64_t down_time;         /* ns since the epoch: when the interface went down; 0: it is up */
 	unsigned int held; /* blocks that unwritten output refers to */
 	bool losing;       /* packets say that others before them were dropped */
+	struct presence presence;
 	int64_t drained_ms; /* after a stop request: when the ring has shown everything */
 	struct progress progress;
 };
@@ -135,9 +135,14 @@ static bool is_wanted(const struct run *run, const struct packet *packet)
 	return direction == DIRECTION_INOUT || outgoing == (direction == DIRECTION_OUT);
 }
 
-static bool is_after(const struct packet *packet, uint64_t time)
+static uint64_t packet_time(const struct packet *packet)
 {
-	return time != 0 && (uint64_t)packet->seconds * NANOSECONDS + packet->nanoseconds > time;
+	return (uint64_t)packet->seconds * NANOSECONDS + packet->nanoseconds;
+}
+
+static bool is_after_stop(const struct run *run, const struct packet *packet)
+{
+	return run->stop_time != 0 && packet_time(packet) > run->stop_time;
 }
 
 static bool exceeds_size(const struct run *run, uint32_t captured)
@@ -192,13 +197,6 @@ static bool may_go_on(const struct run *run)
 		run->ending == ENDING_INTERFACE_GONE);
 }
 
-static void report_up(struct run *run)
-{
-	run->down_time = 0;
-	log_record(LOG_INFO, "interface is up again",
-		   LOG_FIELDS(LOG_TEXT("interface", run->capture->options->interface)));
-}
-
 /* Appends a block's packets. Returns how many there were. */
 static uint64_t drain_block(struct run *run, uint8_t *block)
 {
@@ -210,12 +208,12 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
 	while (more >= 0 && may_go_on(run) && (more = ring_next_packet(&cursor, &packet)) > 0) {
 		count++;
 		run->losing |= (packet.status & TP_STATUS_LOSING) != 0;
-		if (is_after(&packet, run->stop_time)) {
+		if (run->presence.down)
+			presence_packet(&run->presence, packet_time(&packet));
+		if (is_after_stop(run, &packet)) {
 			end(run, ENDING_ASKED);
 			break;
 		}
-		if (is_after(&packet, run->down_time))
-			report_up(run);
 		if (!is_wanted(run, &packet))
 			continue;
 		if (!output_has_room(COPIED_MOST))
@@ -256,38 +254,14 @@ static void drain(struct run *run)
 	pace_drained(&run->pace, &run->ring, &drained);
 }
 
-/* Unregistered, or moved to another network namespace: the kernel has unbound the socket. */
-static bool interface_is_gone(const struct run *run)
+/* How long to wait for packets: until there may be something else to do. -1: for ever. */
+static int wait_most(const struct run *run)
 {
-	struct sockaddr_ll bound = { 0 };
-	socklen_t length = sizeof bound;
+	int presence = presence_timeout(&run->presence);
 
-	return getsockname(run->capture->packet_fd, (struct sockaddr *)&bound, &length) == 0 &&
-	       bound.sll_ifindex < 0;
-}
-
-/*
- * After an error of the packet socket, and while the interface is down: one that is removed goes
- * down first, and only that is reported.
- */
-static void check_interface(struct run *run)
-{
-	const char *name = run->capture->options->interface;
-	int error = 0;
-	socklen_t length = sizeof error;
-
-	getsockopt(run->capture->packet_fd, SOL_SOCKET, SO_ERROR, &error, &length);
-	if (interface_is_gone(run)) {
-		log_record(LOG_ERROR, "interface is gone", LOG_FIELDS(LOG_TEXT("interface", name)));
-		end(run, ENDING_INTERFACE_GONE);
-	} else if (error == ENETDOWN) {
-		log_record(LOG_WARN, "interface is down, capture resumes when it is up",
-			   LOG_FIELDS(LOG_TEXT("interface", name)));
-		run->down_time = wall_clock();
-	} else if (error != 0) {
-		log_record(LOG_WARN, "packet socket reports an error",
-			   LOG_FIELDS(LOG_TEXT("error", strerror(error))));
-	}
+	if (presence >= 0 || !run->capture->show_progress)
+		return presence;
+	return PROGRESS_INTERVAL_MS;
 }
 
 /* Waits until there may be something to do. */
@@ -296,16 +270,12 @@ static void wait_for_packets(struct run *run)
 	struct pollfd watched[] = { { .fd = STDOUT_FILENO, .events = 0 }, /* its reader going away */
 				    { .fd = run->capture->packet_fd, .events = POLLIN } };
 	int sleep_ms = stop_requested() ? 0 : pace_sleep(&run->pace);
-	int timeout = sleep_ms > 0 ? sleep_ms :
-		      run->down_time != 0 ? DOWN_INTERVAL_MS :
-		      run->capture->show_progress ? PROGRESS_INTERVAL_MS : -1;
+	int ready = poll(watched, sleep_ms > 0 ? 1 : 2, sleep_ms > 0 ? sleep_ms : wait_most(run));
 
-	if (poll(watched, sleep_ms > 0 ? 1 : 2, timeout) < 0)
-		return;
-	if (watched[0].revents != 0)
+	if (ready > 0 && watched[0].revents != 0)
 		end_output(run, OUTPUT_READER_GONE);
-	if ((watched[1].revents & POLLERR) != 0 || run->down_time != 0)
-		check_interface(run);
+	if (presence_lost(&run->presence, ready > 0 && (watched[1].revents & POLLERR) != 0, now_ms()))
+		end(run, ENDING_INTERFACE_GONE);
 }
 
 static void announce_stop(struct run *run)
@@ -429,7 +399,9 @@ static void drain_last(struct run *run)
 
 int capture_run(struct capture *capture)
 {
-	struct run run = { .capture = capture };
+	struct run run = { .capture = capture,
+			   .presence = { .interface = capture->options->interface,
+					 .packet_fd = capture->packet_fd } };
 
 	if (ring_create(&run.ring, capture->packet_fd, capture->options->buffer_size,
 			(uint32_t)capture->options->snaplen) != 0) {

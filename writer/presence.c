@@ -1,0 +1,87 @@
+/*
+ * Whether the captured interface is still there, and up.
+ *
+ * The kernel reports one error, when the interface goes down, which is also the first step of
+ * its removal; of the removal itself it says nothing more. So that error makes us look again
+ * until the interface is back, and what we say waits until it is clear which of the two it is.
+ */
+#include "presence.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "log.h"
+
+#define LOOK_AGAIN_MS 150 /* a removal takes the kernel some ten of them */
+#define NANOSECONDS 1000000000u
+
+int presence_timeout(const struct presence *presence)
+{
+	return presence->down ? LOOK_AGAIN_MS : -1;
+}
+
+/* Unregistered, or moved to another network namespace: the kernel has unbound the socket. */
+static bool is_unbound(int packet_fd)
+{
+	struct sockaddr_ll bound = { 0 };
+	socklen_t length = sizeof bound;
+
+	return getsockname(packet_fd, (struct sockaddr *)&bound, &length) == 0 && bound.sll_ifindex < 0;
+}
+
+static int take_error(int packet_fd)
+{
+	int error = 0;
+	socklen_t length = sizeof error;
+
+	return getsockopt(packet_fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+static void note_error(struct presence *presence, int64_t now_ms)
+{
+	int error = take_error(presence->packet_fd);
+	struct timespec now;
+
+	if (error != 0 && error != ENETDOWN)
+		log_record(LOG_WARN, "packet socket reports an error",
+			   LOG_FIELDS(LOG_TEXT("error", strerror(error))));
+	if (error != ENETDOWN)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	presence->down = true;
+	presence->reported = false;
+	presence->due_ms = now_ms + LOOK_AGAIN_MS;
+	presence->down_at = (uint64_t)now.tv_sec * NANOSECONDS + (uint64_t)now.tv_nsec;
+}
+
+bool presence_lost(struct presence *presence, bool socket_failed, int64_t now_ms)
+{
+	if (socket_failed)
+		note_error(presence, now_ms);
+	if (!presence->down)
+		return false;
+	if (is_unbound(presence->packet_fd)) {
+		log_record(LOG_ERROR, "interface is gone",
+			   LOG_FIELDS(LOG_TEXT("interface", presence->interface)));
+		return true;
+	}
+	if (!presence->reported && now_ms >= presence->due_ms) {
+		presence->reported = true;
+		log_record(LOG_WARN, "interface is down, capture resumes when it is up",
+			   LOG_FIELDS(LOG_TEXT("interface", presence->interface)));
+	}
+	return false;
+}
+
+void presence_packet(struct presence *presence, uint64_t time)
+{
+	if (!presence->down || time <= presence->down_at)
+		return;
+	presence->down = false;
+	if (presence->reported)
+		log_record(LOG_INFO, "interface is up again",
+			   LOG_FIELDS(LOG_TEXT("interface", presence->interface)));
+}

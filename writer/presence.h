@@ -1,0 +1,28 @@
+/* Whether the captured interface is still there, and up. */
+#ifndef CFPCAP_PRESENCE_H
+#define CFPCAP_PRESENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct presence {
+	const char *interface;
+	int packet_fd;
+	bool down, reported;
+	int64_t due_ms;   /* CLOCK_MONOTONIC: when to look again; only while down */
+	uint64_t down_at; /* ns since the epoch; packets stamped later mean that it is up again */
+};
+
+/* How long to wait for packets before presence_lost() has to be asked again, ms; -1: for ever. */
+int presence_timeout(const struct presence *presence);
+
+/*
+ * To be asked after each wait; socket_failed: the packet socket had an error. Logs that the
+ * interface is down, or gone. Returns true if it is gone.
+ */
+bool presence_lost(struct presence *presence, bool socket_failed, int64_t now_ms);
+
+/* A packet with this time, ns since the epoch, has arrived. Logs that the interface is up again. */
+void presence_packet(struct presence *presence, uint64_t time);
+
+#endif
