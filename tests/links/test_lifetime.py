@@ -1,4 +1,6 @@
 """Interfaces come and go while they are captured."""
+import signal
+
 import pytest
 
 from links.devices import link, send_datagram
@@ -30,8 +32,10 @@ def payloads(capture, reader=read_pcap):
 
 def test_an_interface_that_goes_down_is_captured_again_when_it_is_up(tools, ns, tmp_path):
     capture = capture_frames(tools, ns, tmp_path)
+    capture.process.send_signal(signal.SIGSTOP)  # so that it sees the packet and the error at once
     send(ns, b"before")
     ip("-n", ns.name, "link", "set", "cap0", "down")
+    capture.process.send_signal(signal.SIGCONT)
     wait_until(has(capture, 'level=WARN msg="interface is down, capture resumes when it is up" interface=cap0\n'))
     ip("-n", ns.name, "link", "set", "cap0", "up")
     send(ns, b"after")

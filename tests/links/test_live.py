@@ -188,9 +188,9 @@ def captures_in(ns):
 
 
 @pytest.mark.parametrize("flags", ["", "-format pcapng"])
-def test_sshdump_shows_the_packets_of_a_remote_capture(tools, ns, tmp_path, flags):
-    with Sshd(ns) as sshd:
-        command = f"{shlex.quote(str(tools.helper))} -interface lo {flags} -filter udp"
+def test_sshdump_shows_a_remote_capture_without_the_session_that_carries_it(tools, ns, tmp_path, flags):
+    with Sshd(ns) as sshd, open(tmp_path / "errors", "wb") as errors:
+        command = f"{shlex.quote(str(tools.helper))} -interface lo {flags}"
         reader = subprocess.Popen(
             ["tshark", "-nl", "-i", "sshdump", "-o", "extcap.sshdump.remotehost:127.0.0.1",
              "-o", f"extcap.sshdump.remoteport:{Sshd.PORT}", "-o", "extcap.sshdump.remoteusername:vcap",
@@ -198,7 +198,7 @@ def test_sshdump_shows_the_packets_of_a_remote_capture(tools, ns, tmp_path, flag
              "-o", "extcap.sshdump.remotecapturecommandselect:other",
              "-o", f"extcap.sshdump.remotecapturecommand:{command}"],
             preexec_fn=lambda: enter_namespace(ns.name), stdout=subprocess.PIPE,
-            stderr=open(tmp_path / "errors", "wb"), env={**os.environ, "HOME": str(tmp_path)})
+            stderr=errors, env={**os.environ, "HOME": str(tmp_path)})
         try:
             lines = Lines(reader)
             wait_until(lambda: captures_in(ns) or reader.poll() is not None, 20)
@@ -209,6 +209,7 @@ def test_sshdump_shows_the_packets_of_a_remote_capture(tools, ns, tmp_path, flag
             reader.send_signal(signal.SIGINT)
             reader.wait(20)
             wait_until(lambda: not captures_in(ns), 20)
+            assert b" TCP " not in lines.text + reader.stdout.read()
         finally:
             reader.kill()
             reader.wait()

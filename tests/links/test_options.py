@@ -171,6 +171,7 @@ def test_the_rate_is_that_of_the_packets(tools, ns, tmp_path):
         wait_until(lambda: b"0 packets/s" in terminal.read())
         send_many(ns, 200)
         wait_until(lambda: b"\r\x1b[K200 packets, " in terminal.read())
+        wait_until(lambda: screen(terminal.read().decode())[-1].endswith(", 0 packets/s"))
         rates = [int(part.split(b", ")[3].split()[0]) for part in terminal.seen.split(b"\x1b[K")
                  if b"packets/s" in part and part.count(b", ") == 3]
     finally:
