@@ -54,6 +54,16 @@ static void make_ethernet(struct frame *frame, const struct packet *packet)
 	add_vlan_tag(frame, packet);
 }
 
+/* What the kernel leaves behind the address in the ring is of other packets. */
+static uint8_t *put_address(uint8_t *at, const struct sockaddr_ll *from)
+{
+	size_t length = from->sll_halen < SLL_ADDRESS_LENGTH ? from->sll_halen : SLL_ADDRESS_LENGTH;
+
+	memset(at, 0, SLL_ADDRESS_LENGTH);
+	memcpy(at, from->sll_addr, length);
+	return at + SLL_ADDRESS_LENGTH;
+}
+
 /* struct sll_header, pcap/sll.h; a tag goes in front of the protocol, as libpcap puts it. */
 static void make_sll(struct frame *frame, const struct packet *packet)
 {
@@ -62,7 +72,7 @@ static void make_sll(struct frame *frame, const struct packet *packet)
 
 	at = put16(at, htons(from->sll_hatype));
 	at = put16(at, htons(from->sll_halen));
-	memcpy(at, from->sll_addr, SLL_ADDRESS_LENGTH);
+	put_address(at, from);
 	frame->head_length = SLL_PROTOCOL_OFFSET;
 	frame->original += SLL_LENGTH;
 	if (packet->vlan && packet->captured >= SLL_PROTOCOL_OFFSET)
@@ -82,7 +92,7 @@ static void make_sll2(struct frame *frame, const struct packet *packet)
 	at = put16(at + sizeof interface_index, htons(from->sll_hatype));
 	*at++ = from->sll_pkttype;
 	*at++ = from->sll_halen;
-	memcpy(at, from->sll_addr, SLL_ADDRESS_LENGTH);
+	put_address(at, from);
 	frame->head_length = SLL2_LENGTH;
 	frame->original += SLL2_LENGTH;
 }
