@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from links.devices import link
+from links.devices import link, send_datagram
 from links.frames import V4_PEER
 from links.sidebyside import SideBySide, inside
 from support import read_pcap
@@ -98,6 +98,21 @@ def test_filters_that_only_any_knows_print_what_tcpdump_prints(tools, ns, tmp_pa
         both.end()
         for number, expression in enumerate(expressions):
             assert both.compare(number, True).records, f"no packet shows that {expression!r} works"
+
+
+@pytest.mark.parametrize("flags, length_at, address_at", [([], 11, 12), (["-sll1"], 5, 6)])
+def test_a_cooked_header_holds_nothing_of_other_packets(tools, ns, tmp_path, flags, length_at, address_at):
+    """The kernel reuses its ring and writes no more of an address than there is."""
+    capture = tools.capture(ns, "-interface", "any", *flags, "-buffer-size", "256k", "-filter", "udp port 9",
+                            path=tmp_path / "out.pcap")
+    with link(ns, "lo"):
+        for number in range(1000):
+            send_datagram(ns, b"\xff" * (900 + number))
+    assert capture.stop()[0] == 0
+    records = read_pcap(capture.path).records
+    assert len(records) > 100
+    for record in records:
+        assert record.data[length_at] == 6 and record.data[address_at + 6:address_at + 8] == b"\0\0"
 
 
 @pytest.mark.parametrize("kind", ["netlink", "radiotap"])
