@@ -19,6 +19,9 @@
 #include "log.h"
 
 #define NAMES_SIZE 1024
+/* ARPHRD_ of linux/if_arp.h, which does not go with net/if.h */
+#define HARDWARE_CAN 280
+#define HARDWARE_NETLINK 824
 
 static void cleanup_ifaddrs(struct ifaddrs **list)
 {
@@ -53,6 +56,12 @@ static const char *link_type_name(const char *name)
 	case ARPHRD_TUNNEL:
 	case ARPHRD_SIT:
 		return "RAW (Raw IP)";
+	case HARDWARE_NETLINK:
+	case HARDWARE_CAN:
+	case ARPHRD_IEEE80211:
+	case ARPHRD_IEEE80211_PRISM:
+	case ARPHRD_IEEE80211_RADIOTAP:
+		return "(cannot be captured)";
 	default:
 		return "LINUX_SLL (Linux cooked)";
 	}

@@ -103,12 +103,6 @@ static int capture_packets(const struct options *options)
 					  .link_type = frame_link_type(session.reply.link_type),
 					  .interface = options->interface,
 					  .filter = filter };
-	if (capture.format.link_type == 0) {
-		log_record(LOG_ERROR, "cannot capture on this kind of interface",
-			   LOG_FIELDS(LOG_TEXT("interface", options->interface),
-				      LOG_NUMBER("link-type", (uint64_t)session.reply.link_type)));
-		return EXIT_FAILED;
-	}
 	session_filter(&session, options, filter, sizeof filter);
 	describe_system(&capture.format);
 	/* Looking up names and compiling the filter is not capturing. */

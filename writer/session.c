@@ -237,6 +237,12 @@ int session_open(struct session *session, const struct options *options)
 		report_refusal(session, options);
 		return -1;
 	}
+	if (frame_link_type(session->reply.link_type) == 0) {
+		log_record(LOG_ERROR, "cannot capture on this kind of interface",
+			   LOG_FIELDS(LOG_TEXT("interface", options->interface),
+				      LOG_NUMBER("link-type", (uint64_t)session->reply.link_type)));
+		return -1;
+	}
 	report_guard(session, options);
 	return 0;
 }

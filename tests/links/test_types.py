@@ -115,14 +115,14 @@ def test_a_cooked_header_holds_nothing_of_other_packets(tools, ns, tmp_path, fla
         assert record.data[length_at] == 6 and record.data[address_at + 6:address_at + 8] == b"\0\0"
 
 
-@pytest.mark.parametrize("kind", ["netlink", "radiotap"])
+@pytest.mark.parametrize("kind", ["netlink", "radiotap", "can"])
 def test_a_link_type_that_is_not_supported_is_refused(tools, ns, kind):
     with link(ns, kind):
         run = tools.run(ns, "-interface", kind)
-    assert (run.returncode, run.stdout) == (1, b"")
-    message = run.stderr.decode().splitlines()[-1]
-    assert 'level=ERROR msg="cannot capture on this kind of interface"' in message
-    assert f"interface={kind}" in message
+        listed = tools.run(ns, "-list-interfaces").stdout.decode()
+    assert (run.returncode, run.stdout, run.stderr.count(b"\n")) == (1, b"", 1)
+    assert f'level=ERROR msg="cannot capture on this kind of interface" interface={kind} ' in run.stderr.decode()
+    assert [line for line in listed.splitlines() if line.startswith(kind) and "(cannot be captured)" in line]
 
 
 def test_the_list_of_interfaces_names_the_link_type_of_each(tools, ns):
