@@ -415,6 +415,7 @@ int capture_run(struct capture *capture)
 	run.progress.shown_ms = now_ms();
 	run.progress.due_ms = run.progress.shown_ms + PROGRESS_INTERVAL_MS;
 	write_header(&run);
+	stop_after(capture->options->duration);
 	run_until_end(&run);
 	if (run.ending == ENDING_INTERFACE_GONE)
 		drain_last(&run);

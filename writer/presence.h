@@ -1,6 +1,5 @@
 /* Whether the captured interface is still there, and up. */
-#ifndef CFPCAP_PRESENCE_H
-#define CFPCAP_PRESENCE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,4 +24,3 @@ bool presence_lost(struct presence *presence, bool socket_failed, int64_t now_ms
 /* A packet with this time, ns since the epoch, has arrived. Logs that the interface is up again. */
 void presence_packet(struct presence *presence, uint64_t time);
 
-#endif

@@ -43,6 +43,12 @@ def test_duration_ends_on_time_when_nothing_arrives(tools, ns):
     assert 1.0 <= elapsed < 4.0
 
 
+def test_a_duration_shorter_than_the_start_is_a_capture_all_the_same(tools, ns):
+    run = tools.run(ns, "-interface", "cap0", "-duration", "1us", "-filter", "tcp port 1")
+    assert run.returncode == 0 and len(run.stdout) == 24
+    assert b"reached duration" in run.stderr and b"stopped capture" in run.stderr
+
+
 def test_packets_until_the_duration_is_over_are_printed(tools, ns, tmp_path):
     capture = tools.capture(ns, "-interface", "lo", "-duration", "2s", "-filter", "udp port 9999",
                             path=tmp_path / "out.pcap")
