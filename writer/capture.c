@@ -13,6 +13,7 @@
 #include "output.h"
 #include "pace.h"
 #include "presence.h"
+#include "progress.h"
 #include "ring.h"
 #include "stop.h"
 
@@ -22,7 +23,6 @@
 #define COPIED_MOST (FORMAT_RECORD_HEAD_MAX + FRAME_HEAD_MAX + COPY_MOST + FORMAT_RECORD_TAIL_MAX)
 #define BATCH_BYTES (1024u << 10)
 #define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
-#define PROGRESS_INTERVAL_MS 250
 /*
  * What arrived before a stop is visible after one retire timeout, whose timer may be late by a
  * tick of 10 ms.
@@ -37,12 +37,6 @@ enum ending {
 	ENDING_OUTPUT, /* see run.output */
 	ENDING_INTERFACE_GONE,
 	ENDING_RING_CORRUPT,
-};
-
-/* The line on the terminal, and what it said last. */
-struct progress {
-	int64_t due_ms, shown_ms;
-	uint64_t packets;
 };
 
 struct run {
@@ -303,19 +297,12 @@ static bool stop_is_due(struct run *run)
 
 static void show_progress(struct run *run)
 {
-	struct progress *progress = &run->progress;
-	int64_t now = now_ms(), elapsed = now - progress->shown_ms;
-	char line[128];
+	int64_t now = now_ms();
 
-	if (!run->capture->show_progress || now < progress->due_ms)
+	if (!run->capture->show_progress || !progress_is_due(&run->progress, now))
 		return;
 	count_drops(run);
-	snprintf(line, sizeof line, "%llu packets, %llu bytes, %llu dropped, %llu packets/s",
-		 (unsigned long long)run->packets, (unsigned long long)output_written(),
-		 (unsigned long long)run->dropped,
-		 (unsigned long long)((run->packets - progress->packets) * 1000 / (uint64_t)elapsed));
-	*progress = (struct progress){ now + PROGRESS_INTERVAL_MS, now, run->packets };
-	log_progress(line);
+	progress_show(&run->progress, now, run->packets, output_written(), run->dropped);
 }
 
 static void write_header(struct run *run)
@@ -413,7 +400,6 @@ int capture_run(struct capture *capture)
 	capture->format.started = wall_clock();
 	pace_start(&run.pace);
 	run.progress.shown_ms = now_ms();
-	run.progress.due_ms = run.progress.shown_ms + PROGRESS_INTERVAL_MS;
 	write_header(&run);
 	stop_after(capture->options->duration);
 	run_until_end(&run);
