@@ -52,7 +52,7 @@ class Pipe:
                                        stderr=errors)
             os.close(writable)
             self.reader = subprocess.Popen(argv, stdin=readable, stdout=subprocess.PIPE, stderr=reader_errors,
-                                           env={**os.environ, "HOME": str(tmp_path)})
+                                           env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)})
             os.close(readable)
         self.lines = Lines(self.reader)
 
@@ -87,7 +87,8 @@ def test_a_reader_shows_each_packet_soon_and_whole(tools, ns, tmp_path, reader):
         pipe.wait_until_it_shows(ns, 10)
         for length in (1, 999, 1000, 9000, 65507, 3):
             send_datagram(ns, b"l" * length, port=7777)
-            pipe.lines.wait_for(f"length {length}".encode() if "tcpdump" in reader else f"Len={length}".encode(), SOON)
+            shown = f"length {length}" if "tcpdump" in reader else f"Len={length}"
+            pipe.lines.wait_for(shown.encode(), SOON)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -198,7 +199,7 @@ def test_sshdump_shows_a_remote_capture_without_the_session_that_carries_it(tool
              "-o", "extcap.sshdump.remotecapturecommandselect:other",
              "-o", f"extcap.sshdump.remotecapturecommand:{command}"],
             preexec_fn=lambda: enter_namespace(ns.name), stdout=subprocess.PIPE,
-            stderr=errors, env={**os.environ, "HOME": str(tmp_path)})
+            stderr=errors, env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)})
         try:
             lines = Lines(reader)
             wait_until(lambda: captures_in(ns) or reader.poll() is not None, 20)
