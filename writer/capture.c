@@ -401,7 +401,6 @@ int capture_run(struct capture *capture)
 	pace_start(&run.pace);
 	run.progress.shown_ms = now_ms();
 	write_header(&run);
-	stop_after(capture->options->duration);
 	run_until_end(&run);
 	if (run.ending == ENDING_INTERFACE_GONE)
 		drain_last(&run);
