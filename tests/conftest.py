@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Namespace, Tools
-
-ROOT = Path(__file__).resolve().parent.parent
+from support import Namespace, ROOT, Tools
 
 
 @pytest.hookimpl(hookwrapper=True)

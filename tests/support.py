@@ -10,7 +10,9 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 USER = 2000  # vcap
 CLONE_NEWNET = 0x40000000
 # One message, as Go's slog.TextHandler writes it.
