@@ -80,7 +80,6 @@ $(BUILD)/%.o: %.c Makefile
 -include $(HELPER:.o=.d) $(WRITER:.o=.d) $(COMMON:.o=.d)
 
 # The capability comes last: from then on the file is what its folder and its content make it.
-# Not with DESTDIR: packages do not carry it.
 install: all
 	install -d $(DESTDIR)$(bindir)
 	install -m 0755 $(BUILD)/cf-pcap-writer $(DESTDIR)$(bindir)/cf-pcap-writer
@@ -89,9 +88,8 @@ install: all
 	install -D -m 0644 packaging/man/cf-pcap-writer.8 $(DESTDIR)$(mandir)/man8/cf-pcap-writer.8
 	install -D -m 0644 packaging/completion/cf-pcap.bash $(DESTDIR)$(bashcompdir)/cf-pcap
 	install -D -m 0644 packaging/completion/_cf-pcap $(DESTDIR)$(zshcompdir)/_cf-pcap
-	@if [ "$$(id -u)" = 0 ] && [ -z "$(DESTDIR)" ]; then \
-		setcap cap_net_raw=p $(bindir)/cf-pcap && \
-		echo "installed; $(bindir)/cf-pcap has cap_net_raw=p"; \
+	@if [ "$$(id -u)" = 0 ] && setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap; then \
+		echo "installed; $(DESTDIR)$(bindir)/cf-pcap has cap_net_raw=p"; \
 	else \
 		echo "installed without the capability: as root, run"; \
 		echo "  setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap"; \
