@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -52,7 +51,6 @@ static void limit_resources(void)
 _Noreturn void serve(int capture_channel, int lookup_channel, const struct start_state *state)
 {
 	static struct open_request request;
-	static char unprinted[BUFSIZ];
 	struct packet_fd_message message = { { PROTOCOL_VERSION, MESSAGE_PACKET_FD } };
 	struct open_reply reply = { .header = { PROTOCOL_VERSION, MESSAGE_OPEN_REPLY },
 				    .had_capability = state->had_capability,
@@ -63,8 +61,6 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	reply.error = sockets_open();
 	limit_resources();
 	lookup_use_channel(lookup_channel);
-	/* libpcap warns of filters that the kernel refuses; so do we, in the reply. */
-	setvbuf(stderr, unprinted, _IOFBF, sizeof unprinted);
 	if (enter_helper_sandbox(capture_channel, lookup_channel) != 0)
 		_exit(1);
 

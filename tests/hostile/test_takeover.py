@@ -11,7 +11,7 @@ PROBES = re.findall(r'^\t\t\{ "(\w+)", (?:SYS_|-)', (HERE / "probe.c").read_text
 # libpcap needs these in the helper, on a socket whose filter is not locked yet: none of them sends.
 HELPER_NEEDS = {"bind", "filter_attach", "filter_detach", "filter_unlock", "membership", "version",
                 "close_stdout", "close_stderr", "close_stdout_high_bits"}
-HELPER_SEES_NO_FILE = {"open", "openat"}  # ENOENT, whatever is there
+HELPER_SEES_NO_FILE = {"open", "openat", "write", "write_high_bits"}  # ENOENT, whatever is there
 SENDING = {"write", "write_high_bits", "writev", "sendto", "sendmsg", "sendmmsg"}
 # Of the rest, what works in a process of this kind that has no sandbox.
 WORKS_UNCONFINED = SENDING | {
