@@ -18,9 +18,5 @@ struct pcap_if_list;
 		return (void)list, (void)error, 0;                                  \
 	}
 
-NO_MODULE(bt)
-NO_MODULE(bt_monitor)
-NO_MODULE(dbus)
-NO_MODULE(netfilter)
-NO_MODULE(rdmasniff)
-NO_MODULE(usb)
+NO_MODULE(bt) NO_MODULE(bt_monitor) NO_MODULE(dbus)
+NO_MODULE(netfilter) NO_MODULE(rdmasniff) NO_MODULE(usb)

@@ -22,6 +22,13 @@ _Noreturn void die(const char *what)
 	_exit(1);
 }
 
+/* What exec makes of processes that are not to be read, proc(5). Closed with the other descriptors. */
+static int suid_dumpable(void)
+{
+	FILE *setting = fopen("/proc/sys/fs/suid_dumpable", "re");
+	return setting != NULL ? fgetc(setting) : EOF;
+}
+
 struct start_state start_lower_capabilities(void)
 {
 	struct start_state state = { .no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 };
@@ -36,10 +43,13 @@ struct start_state start_lower_capabilities(void)
 		die("cannot lower capabilities");
 	/* Root gets the capability from any exec: there is nothing he could take from us. */
 	state.has_something_to_protect = state.had_capability && !root;
-	/* Exec makes us non-dumpable as it grants the capability, and the writer for the same reason. */
+	/*
+	 * Exec makes us non-dumpable as it grants the capability, unless whoever executed us had it; and
+	 * the writer because it is unreadable. With 1 it does neither.
+	 */
 	errno = EPERM;
-	if (exposed && state.has_something_to_protect)
-		die("fs.suid_dumpable is 1, or cap_net_raw is not from this file alone");
+	if (exposed && state.has_something_to_protect && strchr("02", suid_dumpable()) == NULL)
+		die("fs.suid_dumpable is 1, so the capture would be open to the user's other processes");
 	return state;
 }
 

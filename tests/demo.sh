@@ -36,7 +36,7 @@ fetch() {
 }
 
 chmod 0755 "$stage"
-make --no-print-directory install prefix="$stage"
+make -s install prefix="$stage" >/dev/null
 mkdir "$stage/www"
 echo 'Hello from the demo.' >"$stage/www/index.html"
 
