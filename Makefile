@@ -105,7 +105,7 @@ include packaging/targets.mk
 # Real packets, captured by an unprivileged user. As root; installs what it needs.
 demo:
 	@tests/install-packages demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) -s all
 	@tests/demo.sh
 
 # All tests. As root; installs what they need.
