@@ -47,8 +47,9 @@ ALL_CFLAGS = -std=gnu11 -fPIE -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDEN
 ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 
 # What libpcap would call for itself comes from helper/sockets.c and helper/lookup.c instead.
-HELPER_WRAPS = $(addprefix -Wl$(comma)--wrap=,socket getaddrinfo freeaddrinfo gethostbyname \
-	getnetbyname_r getprotobyname_r ether_hostton)
+SOCKET_WRAPS = $(addprefix -Wl$(comma)--wrap=,socket setsockopt mmap)
+LOOKUP_WRAPS = $(addprefix -Wl$(comma)--wrap=,getaddrinfo freeaddrinfo gethostbyname getnetbyname_r \
+	getprotobyname_r ether_hostton)
 comma = ,
 
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
@@ -59,7 +60,7 @@ all: $(BUILD)/cf-pcap $(BUILD)/cf-pcap-writer
 
 $(BUILD)/cf-pcap: $(HELPER) $(COMMON)
 	$(SAY) LD $@
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(HELPER_WRAPS) -o $@ $^ \
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOCKET_WRAPS) $(LOOKUP_WRAPS) -o $@ $^ \
 		$(call LINK,-lpcap -lseccomp -lcap)
 
 # --no-warnings: ld warns that getaddrinfo() may load libraries in a static program. Ours may not:
@@ -167,7 +168,7 @@ $(FUZZ_BUILD)/tested.a: $(FUZZ_TESTED)
 
 $(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/modules.o $(FUZZ_BUILD)/tested.a
 	$(SAY) LD $@
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(HELPER_WRAPS) -o $@ -Wl,--start-group $^ \
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(LOOKUP_WRAPS) -o $@ -Wl,--start-group $^ \
 		-Wl,-Bstatic -lpcap -lcap -ljansson -Wl,--end-group -Wl,-Bdynamic
 
 -include $(TESTED:.o=.d) $(UNIT_OBJECTS:.o=.d) $(wildcard $(FUZZ_BUILD)/*/*.d $(FUZZ_BUILD)/tests/fuzz/*.d)

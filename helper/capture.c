@@ -9,9 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* One block, the least that libpcap makes; nobody ever reads what is in it. */
-#define LIBPCAP_RING_BYTES 262144
-
 static int refuse(struct open_reply *reply, enum open_result result, const char *text)
 {
 	reply->result = result;
@@ -40,7 +37,6 @@ static int open_device(pcap_t **handle, const struct open_request *request, stru
 		return refuse(reply, OPEN_REFUSED_SYSTEM, error);
 	pcap_set_snaplen(*handle, (int)request->snaplen);
 	pcap_set_promisc(*handle, (request->flags & OPEN_PROMISCUOUS) != 0);
-	pcap_set_buffer_size(*handle, LIBPCAP_RING_BYTES);
 	status = pcap_activate(*handle);
 	if (status < 0)
 		return refuse_activation(reply, *handle, status);

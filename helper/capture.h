@@ -6,7 +6,7 @@
 /*
  * Does what the request asks for on the pre-opened sockets. Returns the packet fd, bound, with
  * the guarded filter attached, read back and locked; or -1. Either way *reply says how it went.
- * The fd still has libpcap's ring, whose packets may be unfiltered: the receiver removes it.
+ * It has no ring (sockets.c); what it has queued may be unfiltered, and is lost when one is made.
  */
 int capture_open(const struct open_request *request, struct open_reply *reply);
 

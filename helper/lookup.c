@@ -12,15 +12,8 @@
 #include "channel.h"
 #include "protocol.h"
 
-int __wrap_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-		       struct addrinfo **result);
-void __wrap_freeaddrinfo(struct addrinfo *result);
-struct hostent *__wrap_gethostbyname(const char *name);
-int __wrap_getnetbyname_r(const char *name, struct netent *net, char *buffer, size_t size,
-			  struct netent **result, int *error);
-int __wrap_getprotobyname_r(const char *name, struct protoent *protocol, char *buffer, size_t size,
-			    struct protoent **result);
-int __wrap_ether_hostton(const char *name, struct ether_addr *address);
+/* Only the linker's --wrap refers to these. */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
 static const struct addrinfo NO_HINTS;
 static int lookup_channel = -1;

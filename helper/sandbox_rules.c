@@ -31,15 +31,15 @@ static const int ABSENT[] = { SCMP_SYS(open),	    SCMP_SYS(openat), SCMP_SYS(sta
 
 int enter_helper_sandbox(int capture_channel, int lookup_channel)
 {
-	const int raw = sockets_left().raw, cooked = sockets_left().cooked;
+	const int raw = sockets_left.raw, cooked = sockets_left.cooked;
 	const struct sandbox_rule rules[] = {
 		ALLOW_ON(recvmsg, capture_channel), ALLOW_ON(sendmsg, capture_channel),
 		ALLOW_ON(recvmsg, lookup_channel), ALLOW_ON(sendmsg, lookup_channel),
 
-		/* the device: bound, promiscuous, with libpcap's ring, which nobody ever reads */
+		/* the device: bound and promiscuous */
 		ALLOW_ON(bind, raw), ALLOW_ON(bind, cooked),
 		ALLOW_OPTION(SOL_PACKET, PACKET_VERSION), ALLOW_OPTION(SOL_PACKET, PACKET_RESERVE),
-		ALLOW_OPTION(SOL_PACKET, PACKET_RX_RING), ALLOW_OPTION(SOL_PACKET, PACKET_AUXDATA),
+		ALLOW_OPTION(SOL_PACKET, PACKET_AUXDATA),
 		ALLOW_OPTION(SOL_PACKET, PACKET_ADD_MEMBERSHIP),
 		ALLOW_OPTION(SOL_PACKET, PACKET_IGNORE_OUTGOING),
 		ALLOW_IOCTL(SIOCGIFINDEX), ALLOW_IOCTL(SIOCGIFHWADDR), ALLOW_IOCTL(SIOCGIFMTU),

@@ -2,37 +2,36 @@
 #include "sockets.h"
 
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "privilege.h"
 
+/* Only the linker's --wrap refers to these. */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
 int __real_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol);
+int __real_setsockopt(int fd, int level, int option, const void *value, socklen_t length);
+void *__real_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset);
 
-static struct sockets left = { -1, -1, -1 };
-
-struct sockets sockets_left(void)
-{
-	return left;
-}
+struct sockets sockets_left = { -1, -1, -1 };
 
 int sockets_open(void)
 {
-	int error = 0;
+	int error;
 
 	/* Fails without the capability; then socket() fails too, and its errno is the answer. */
 	privilege_set("cap_net_raw=ep");
 	/* Protocol 0: deaf until libpcap binds them, so no packet passes before there is a filter. */
-	left.raw = __real_socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (left.raw >= 0)
-		left.cooked = __real_socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (left.cooked < 0)
-		error = errno;
+	sockets_left.raw = __real_socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (sockets_left.raw >= 0)
+		sockets_left.cooked = __real_socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	error = sockets_left.cooked < 0 ? errno : 0;
 	/* Everything after this line runs without any privilege, and cannot get one back. */
 	if (privilege_drop_all() != 0)
 		_exit(1);
-	left.local = __real_socket(AF_UNIX, SOCK_RAW | SOCK_CLOEXEC, 0);
+	sockets_left.local = __real_socket(AF_UNIX, SOCK_RAW | SOCK_CLOEXEC, 0);
 	return error;
 }
 
@@ -43,11 +42,29 @@ int __wrap_socket(int domain, int type, int protocol)
 
 	(void)protocol;
 	if (domain == AF_PACKET)
-		wanted = type == SOCK_RAW ? &left.raw : &left.cooked;
+		wanted = type == SOCK_RAW ? &sockets_left.raw : &sockets_left.cooked;
 	else if (domain == AF_UNIX)
-		wanted = &left.local; /* carries SIOCETHTOOL, nothing else */
+		wanted = &sockets_left.local; /* carries SIOCETHTOOL, nothing else */
 	fd = *wanted;
 	*wanted = -1;
 	errno = EACCES;
 	return fd;
+}
+
+/*
+ * libpcap's ring would see packets before there is a filter, and would have to be removed before
+ * the writer can have its own, each at the price of some ten milliseconds: so none is made, and
+ * what libpcap maps in its place is plain memory.
+ */
+int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
+{
+	if (level == SOL_PACKET && option == PACKET_RX_RING)
+		return 0;
+	return __real_setsockopt(fd, level, option, value, length);
+}
+
+void *__wrap_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	(void)flags, (void)fd;
+	return __real_mmap(address, length, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, offset);
 }

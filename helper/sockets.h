@@ -10,10 +10,8 @@
 int sockets_open(void);
 
 /* The descriptors that libpcap has not been given yet; -1 where there is none. */
-struct sockets {
+extern struct sockets {
 	int raw, cooked; /* AF_PACKET */
 	int local;       /* AF_UNIX */
-};
-
-struct sockets sockets_left(void);
+} sockets_left;
 

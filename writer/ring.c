@@ -38,11 +38,6 @@ static void choose_blocks(struct ring *ring, size_t bytes, uint32_t snaplen)
 		ring->block_count = BLOCK_COUNT_LEAST;
 }
 
-static int set_ring(int packet_fd, const struct tpacket_req3 *request)
-{
-	return setsockopt(packet_fd, SOL_PACKET, PACKET_RX_RING, request, sizeof *request);
-}
-
 int ring_create(struct ring *ring, int packet_fd, size_t bytes, uint32_t snaplen)
 {
 	struct tpacket_req3 request = { 0 };
@@ -50,15 +45,13 @@ int ring_create(struct ring *ring, int packet_fd, size_t bytes, uint32_t snaplen
 	socklen_t length = sizeof stale;
 	void *blocks;
 
-	if (set_ring(packet_fd, &request) != 0)
-		return -1;
 	choose_blocks(ring, bytes, snaplen);
 	request.tp_block_size = (unsigned int)ring->block_size;
 	request.tp_block_nr = ring->block_count;
 	request.tp_frame_size = request.tp_block_size; /* packets of any size: it only has to divide */
 	request.tp_frame_nr = request.tp_block_nr;
 	request.tp_retire_blk_tov = RING_RETIRE_TIMEOUT_MS;
-	if (set_ring(packet_fd, &request) != 0)
+	if (setsockopt(packet_fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof request) != 0)
 		return -1;
 	blocks = mmap(NULL, ring->block_size * ring->block_count, PROT_READ | PROT_WRITE, MAP_SHARED,
 		      packet_fd, 0);
@@ -66,7 +59,7 @@ int ring_create(struct ring *ring, int packet_fd, size_t bytes, uint32_t snaplen
 		return -1;
 	ring->blocks = blocks;
 	ring->next = 0;
-	/* Reading clears: what libpcap's ring dropped is not ours to report. */
+	/* Reading clears: what there was no ring for is not ours to report. */
 	return getsockopt(packet_fd, SOL_PACKET, PACKET_STATISTICS, &stale, &length);
 }
 

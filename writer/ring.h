@@ -40,9 +40,8 @@ struct ring_cursor {
 };
 
 /*
- * Removes any ring the packet fd has (its packets are lost, unread) and makes one of about
- * `bytes` bytes whose blocks hold a packet of snaplen bytes. Nothing is counted as dropped that
- * happened before. Returns 0, or -1 with errno.
+ * Makes a ring of about `bytes` bytes whose blocks hold a packet of snaplen bytes. What the socket
+ * has queued before is lost, unread, and not counted as dropped. Returns 0, or -1 with errno.
  */
 int ring_create(struct ring *ring, int packet_fd, size_t bytes, uint32_t snaplen);
 

@@ -267,17 +267,6 @@ void session_end(void)
 		continue;
 }
 
-/* Returns 0 when the helper has closed its end of the channel, having sent no more. */
-static int await_helper_end(struct packet_fd_message *message)
-{
-	ssize_t received;
-
-	do
-		received = channel_receive(WRITER_CAPTURE_CHANNEL_FD, message, sizeof *message);
-	while (received < 0 && errno == EINTR);
-	return received == 0 ? 0 : -1;
-}
-
 int session_receive_packet_fd(void)
 {
 	struct packet_fd_message message;
@@ -288,9 +277,8 @@ int session_receive_packet_fd(void)
 	do
 		received = channel_receive_fd(WRITER_CAPTURE_CHANNEL_FD, &message, sizeof message, &fd);
 	while (received < 0 && errno == EINTR);
-	/* Its ring can only be removed when it is gone; exit unmaps before it ends the channel. */
 	if (received <= 0 || !packet_fd_message_valid(&message, (size_t)received) ||
-	    !is_locked_packet_socket(fd) || await_helper_end(&message) != 0) {
+	    !is_locked_packet_socket(fd)) {
 		log_record(LOG_ERROR, "the capture helper ended unexpectedly", LOG_NO_FIELDS);
 		return -1;
 	}

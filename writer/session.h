@@ -34,7 +34,7 @@ void session_filter(const struct session *session, const struct options *options
 
 /*
  * Tells the helper that the sandbox is closed and receives the packet fd. Call it once, inside
- * the sandbox. Returns the fd, bound, filtered and locked, with the helper gone; or -1, logged.
+ * the sandbox. Returns the fd, bound, filtered and locked, with the helper about to end; or -1, logged.
  */
 int session_receive_packet_fd(void);
 
