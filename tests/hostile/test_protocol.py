@@ -7,8 +7,8 @@ import pytest
 from hostile.arena import HERE, ROOT, give_capability, run
 
 SCENARIOS = re.findall(r"SCENARIO\((\w+)\)[,\s]", (HERE / "serve_driver.c").read_text().split("SCENARIOS[] =")[1])
-WRAPS = ["socket", "getaddrinfo", "freeaddrinfo", "gethostbyname", "getnetbyname_r", "getprotobyname_r",
-         "ether_hostton"]
+WRAPS = ["socket", "setsockopt", "mmap", "getaddrinfo", "freeaddrinfo", "gethostbyname", "getnetbyname_r",
+         "getprotobyname_r", "ether_hostton"]
 
 
 @pytest.fixture(scope="module")
