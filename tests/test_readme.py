@@ -1,0 +1,41 @@
+"""README's commands, flags and targets are those of the program."""
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from support import ROOT, read_pcap
+
+README = (ROOT / "README.md").read_text()
+OVER_SSH = re.findall(r'cf ssh app -c "/tmp/lifecycle/cf-pcap ([^"]*)"', README)
+
+
+def test_every_flag_of_the_program_is_in_the_table_and_no_other(tools, ns):
+    shown = tools.run(ns, "-help").stdout.decode()
+    flags = set(re.findall(r"^  -([a-z0-9-]+)", shown, re.M))
+    table = README[README.index("| flag | meaning"):README.index("One or two dashes")]
+    assert set(re.findall(r"`-([a-z0-9-]+)", table)) == flags
+
+
+@pytest.mark.parametrize("command", sorted(set(OVER_SSH)))
+def test_a_command_over_ssh_captures(tools, ns, command):
+    """Word for word, but for where the program is and when it ends; eth0 is called cap0 here."""
+    words = [word.replace("eth0", "cap0") for word in shlex.split(command)]
+    limits = [] if "-duration" in words else ["-duration", "1s"]
+    words = [re.sub(r"^\d+s$", "1s", word) for word in words]
+    done = tools.run(ns, *words, *limits)
+    assert done.returncode == 0
+    assert done.stdout[:4] == b"\x0a\x0d\x0d\x0a" if "pcapng" in words else read_pcap(done.stdout).snaplen == 65535
+
+
+def test_every_make_target_exists():
+    targets = set(re.findall(r"(?:^ +|`)make ([a-z-]+)", README, re.M))
+    assert {"demo", "check", "lifecycle", "deb", "fuzz", "bench"} <= targets
+    for target in targets:
+        subprocess.run(["make", "-C", ROOT, "-n", target], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_every_file_it_names_is_there():
+    for name in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / name).exists(), name
