@@ -169,7 +169,8 @@ static void append(struct run *run, const struct packet *packet)
 		return;
 	}
 	at += format_record_head(format, at, packet, captured, frame.original);
-	at = put(at, frame.head, frame.head_length);
+	if (frame.head_length > 0)
+		at = put(at, frame.head, frame.head_length);
 	if (frame.body_length <= COPY_MOST) {
 		at = put(at, frame.body, frame.body_length);
 		at += format_record_tail(format, at, captured);
