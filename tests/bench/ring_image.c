@@ -56,17 +56,17 @@ int main(int argc, char **argv)
 	struct run run = { .capture = &capture,
 			   .ring = { .block_size = BLOCK_BYTES, .block_count = RING_BYTES / BLOCK_BYTES } };
 	uint32_t size = argc > 2 ? (uint32_t)atoi(argv[1]) : 0, packets = 0;
-	uint64_t drained = 0;
+	const uint64_t rounds = argc > 2 ? (uint64_t)atoi(argv[2]) : 0;
 
 	run.ring.blocks = calloc(RING_BYTES, 1);
 	if (run.ring.blocks == NULL || size == 0 || output_prepare() != NULL)
 		return 2;
 	for (unsigned int i = 0; i < run.ring.block_count; i++)
 		packets += fill_block(run.ring.blocks + i * BLOCK_BYTES, size);
-	for (int round = atoi(argv[2]); round > 0; round--) {
+	for (uint64_t round = 1; round <= rounds; round++) {
 		hand_over(&run.ring);
-		drained += drain(&run);
-		if (run.ending != RUNNING || drained % packets != 0)
+		drain(&run);
+		if (run.ending != RUNNING || run.packets != round * packets)
 			return 1;
 	}
 	fprintf(stderr, "%u packets a round\n", packets);

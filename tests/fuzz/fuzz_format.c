@@ -62,8 +62,11 @@ static size_t put_record(const struct format *format, uint8_t *at, const struct 
 
 static size_t put_file(const struct format *format, struct bytes *bytes)
 {
-	const struct format_statistics statistics = { take_word(bytes), take_word(bytes), take_word(bytes),
-						      "received signal" };
+	const struct format_statistics statistics = { .received = take_word(bytes),
+						      .dropped = take_word(bytes),
+						      .printed = take_word(bytes),
+						      .ended = take_word(bytes),
+						      .why = "received signal" };
 	static uint8_t data[PACKET_MOST];
 	struct sockaddr_ll from;
 	size_t length = format_header(format, file), trailer;

@@ -74,7 +74,7 @@ static void pcap_record_head_has_nanoseconds_if_asked(void **state)
 static void pcap_has_nothing_behind_records_or_at_the_end(void **state)
 {
 	const struct format format = format_of(FORMAT_PCAP, false);
-	const struct format_statistics statistics = { 1, 2, 3, "why" };
+	const struct format_statistics statistics = { .received = 1, .ended = 3, .why = "why" };
 
 	(void)state;
 	assert_int_equal(format_record_tail(&format, out, 61), 0);
@@ -195,15 +195,22 @@ static void pcapng_packets_are_padded_to_32_bits(void **state)
 static void pcapng_ends_with_statistics(void **state)
 {
 	static const uint8_t EXPECTED[] = {
-		5, 0, 0, 0, 84, 0, 0, 0, 0,    0,    0, 0, 0x03, 2, 1, 0, 0x07, 6, 5, 4, /* interface, time */
+		5, 0, 0, 0, 120, 0, 0, 0, 0,   0,    0, 0, 0x03, 2, 1, 0, 0x07, 6, 5, 4, /* interface, time */
 		1, 0, 3, 0, 'w', 'h', 'y', 0, 2, 0, 8, 0, 3, 2, 1, 0, 7, 6, 5, 4,	/* why, start */
 		3, 0, 8, 0, 3, 2, 1, 0, 7, 6, 5, 4,					/* end */
 		4, 0, 8, 0, 8, 7, 6, 5, 4, 3, 2, 1,					/* received */
 		5, 0, 8, 0, 2, 0, 0, 0, 0, 0, 0, 0,					/* dropped */
-		0, 0, 0, 0, 84, 0, 0, 0,
+		6, 0, 8, 0, 8, 7, 6, 5, 4, 3, 2, 1,					/* accepted */
+		7, 0, 8, 0, 2, 0, 0, 0, 0, 0, 0, 0,					/* dropped by the system */
+		8, 0, 8, 0, 9, 0, 0, 0, 0, 0, 0, 0,					/* delivered */
+		0, 0, 0, 0, 120, 0, 0, 0,
 	};
 	const struct format format = format_of(FORMAT_PCAPNG, false);
-	const struct format_statistics statistics = { UINT64_C(0x0102030405060708), 2, format.started, "why" };
+	const struct format_statistics statistics = { .received = UINT64_C(0x0102030405060708),
+						      .dropped = 2,
+						      .printed = 9,
+						      .ended = format.started,
+						      .why = "why" };
 
 	(void)state;
 	assert_out(format_trailer(&format, out, &statistics), EXPECTED, sizeof EXPECTED);

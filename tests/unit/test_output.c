@@ -445,7 +445,7 @@ static void a_full_device_says_enospc(void **state)
 /* As a user who has asked to stop: once, or once more. */
 static void ask_to_stop(int times)
 {
-	CHECK(stop_watch(0) == 0);
+	CHECK(stop_watch() == 0);
 	for (int i = 0; i < times; i++)
 		CHECK(raise(SIGINT) == 0);
 }
