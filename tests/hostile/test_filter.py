@@ -164,9 +164,9 @@ def test_all_addresses_of_a_name_are_in_the_filter(stage, ns, place):
 
 
 LATE_FILTER = """
-import ctypes, socket, struct, time
+import ctypes, select, socket, struct
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-time.sleep(0.002)
+select.select([s], [], [], 30)  # the senders may be slow to start
 nothing = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
 s.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", 1, ctypes.addressof(nothing)))
 s.settimeout(5)
