@@ -244,6 +244,7 @@ int session_open(struct session *session, const struct options *options)
 		return -1;
 	}
 	report_guard(session, options);
+	signal(SIGCHLD, SIG_IGN); /* how the helper ends is no longer asked: the kernel reaps it, wait(2) */
 	return 0;
 }
 

@@ -60,7 +60,7 @@ def test_the_capture_shows_as_cf_pcap_however_it_was_executed(tools, ns, links, 
 def test_the_running_writer_has_no_privilege_and_a_sandbox_and_is_alone(tools, ns, tmp_path):
     capture = tools.capture(ns, *ON_LO, path=tmp_path / "out.pcap")
     assert_confined(capture.process.pid)
-    assert children(capture.process.pid) == []
+    wait_until(lambda: children(capture.process.pid) == [])
     assert Path(f"/proc/{capture.process.pid}/status").stat().st_uid == 0  # not dumpable
     capture.stop()
 
@@ -102,7 +102,7 @@ def test_the_waiting_helper_has_no_privilege_and_a_sandbox(tools, ns, tmp_path):
     with open(reader, "rb") as messages:
         messages.read(65536)
         wait_until(lambda: (tmp_path / "out.pcap").stat().st_size == 24)
-        assert not os.path.exists(f"/proc/{helper}")
+        wait_until(lambda: not os.path.exists(f"/proc/{helper}"))
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
 
