@@ -1,6 +1,5 @@
 /* cf-pcap-writer: everything of cf-pcap that needs no privilege. Started by the helper only. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -75,7 +74,6 @@ static void describe_system(struct format *format)
 /* From here on there is a packet fd in this process, and a sandbox around it. */
 static int capture_inside_sandbox(struct capture *capture)
 {
-	signal(SIGCHLD, SIG_IGN); /* the helper leaves no zombie, and its status tells nothing more */
 	if (enter_writer_sandbox() != 0)
 		return fail("cannot close the sandbox", strerror(errno));
 	capture->packet_fd = session_receive_packet_fd();
