@@ -211,10 +211,12 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
 		}
 		if (!is_wanted(run, &packet))
 			continue;
-		if (!output_has_room(COPIED_MOST))
+		if (!output_has_room(COPIED_MOST)) {
 			flush(run);
-		if (may_go_on(run))
-			append(run, &packet);
+			if (!may_go_on(run))
+				break;
+		}
+		append(run, &packet);
 	}
 	if (more < 0) {
 		log_record(LOG_ERROR, "the kernel's packet ring is inconsistent", LOG_NO_FIELDS);
