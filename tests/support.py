@@ -128,6 +128,12 @@ class Tools:
                 process.kill()
                 process.wait()
 
+    def assert_none_aborted(self):
+        """A sanitizer ends its report with abort(3). Where its runtime is not allowed to, it dies of that."""
+        ends = {process.returncode for process in self.processes}
+        assert ends.isdisjoint({-signal.SIGABRT, -signal.SIGSYS, -signal.SIGSEGV, -signal.SIGBUS}), \
+            "a sanitizer's report is among the captured messages of this test"
+
     def run(self, namespace, *flags, timeout=20, **options):
         """A run to its end. Returns CompletedProcess with bytes."""
         process = self.spawn(namespace, *flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)

@@ -9,6 +9,8 @@ import pytest
 
 from support import ROOT
 
+pytestmark = pytest.mark.plain_build
+
 
 @pytest.fixture
 def folder():
