@@ -14,6 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "privilege.h"
 
 _Noreturn void die(const char *what)
@@ -22,11 +23,13 @@ _Noreturn void die(const char *what)
 	_exit(1);
 }
 
-/* What exec makes of processes that are not to be read, proc(5). Closed with the other descriptors. */
+/* What exec makes of processes that are not to be read, proc(5): a digit, or '?'. */
 static int suid_dumpable(void)
 {
-	FILE *setting = fopen("/proc/sys/fs/suid_dumpable", "re");
-	return setting != NULL ? fgetc(setting) : EOF;
+	CLEANUP(cleanup_fd) int setting = open("/proc/sys/fs/suid_dumpable", O_RDONLY | O_CLOEXEC);
+	char value;
+
+	return read(setting, &value, 1) == 1 ? value : '?';
 }
 
 struct start_state start_lower_capabilities(void)
@@ -76,7 +79,7 @@ static void close_listed_fds(void)
 	if (list == NULL)
 		die("cannot read /proc/self/fd (is /proc mounted?)");
 	while ((entry = readdir(list)) != NULL) {
-		int fd = atoi(entry->d_name);
+		int fd = atoi(entry->d_name); /* NOLINT(cert-err34-c): the kernel's digits, or . and .. */
 		if (fd > STDERR_FILENO && fd != dirfd(list))
 			close(fd);
 	}
