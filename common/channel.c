@@ -106,14 +106,16 @@ static ssize_t receive_message(int channel, void *message, size_t size, int *fd)
 				 .msg_control = control.bytes,
 				 .msg_controllen = sizeof control.bytes };
 	ssize_t received = recvmsg(channel, &header, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *first;
 	bool whole, control_right;
 
 	if (received < 0)
 		return -1;
 	whole = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
-	control_right = fd == NULL ? CMSG_FIRSTHDR(&header) == NULL : holds_one_fd(&header);
+	first = CMSG_FIRSTHDR(&header);
+	control_right = fd == NULL ? first == NULL : holds_one_fd(&header);
 	/* End of stream carries nothing; an empty message with an fd is none of ours. */
-	if (received == 0 && whole && CMSG_FIRSTHDR(&header) == NULL)
+	if (received == 0 && whole && first == NULL)
 		return 0;
 	if (!whole || !control_right || received == 0) {
 		close_received(&header);
@@ -121,7 +123,7 @@ static ssize_t receive_message(int channel, void *message, size_t size, int *fd)
 		return -1;
 	}
 	if (fd != NULL)
-		*fd = rights_fd(CMSG_FIRSTHDR(&header), 0);
+		*fd = rights_fd(first, 0);
 	return received;
 }
 

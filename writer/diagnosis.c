@@ -12,6 +12,7 @@
 #include <linux/nsfs.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/ioctl.h>
@@ -55,13 +56,13 @@ static void cleanup_file(FILE **file)
 static bool is_traced(void)
 {
 	CLEANUP(cleanup_file) FILE *status = fopen("/proc/self/status", "re");
+	static const char TRACER[] = "TracerPid:";
 	char line[256];
-	int tracer = 0;
 
 	while (status != NULL && fgets(line, sizeof line, status) != NULL)
-		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
-			break;
-	return tracer != 0;
+		if (strncmp(line, TRACER, sizeof TRACER - 1) == 0)
+			return strtol(line + sizeof TRACER - 1, NULL, 10) != 0;
+	return false;
 }
 
 /* The capability did not arrive in the helper. */

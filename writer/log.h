@@ -29,7 +29,7 @@ void log_record(enum log_level level, const char *message, const struct log_fiel
  * Replaces the progress line, which is redrawn in place on a terminal and erased before the
  * next message; "" erases it.
  */
-void log_progress(const char *line);
+void log_progress(const char *text);
 
 /*
  * Formats value as slog's TextHandler does: as it is, or quoted with Go's escapes if it is

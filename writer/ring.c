@@ -95,9 +95,9 @@ void ring_release(struct ring *ring, unsigned int count)
 	}
 }
 
-int ring_open_block(const struct ring *ring, uint8_t *block, struct ring_cursor *cursor)
+int ring_open_block(const struct ring *ring, const uint8_t *block, struct ring_cursor *cursor)
 {
-	const struct tpacket_hdr_v1 *header = &((struct tpacket_block_desc *)block)->hdr.bh1;
+	const struct tpacket_hdr_v1 *header = &((const struct tpacket_block_desc *)block)->hdr.bh1;
 
 	*cursor = (struct ring_cursor){ block, ring->block_size, header->num_pkts,
 					header->offset_to_first_pkt };

@@ -33,7 +33,7 @@ struct packet {
 
 /* A position in a block's chain of packets. */
 struct ring_cursor {
-	uint8_t *block;
+	const uint8_t *block;
 	size_t block_size;
 	uint32_t remaining; /* packets */
 	uint32_t offset;    /* bytes from block to the next packet's header */
@@ -55,7 +55,7 @@ uint8_t *ring_ready_block(const struct ring *ring, unsigned int ahead);
 void ring_release(struct ring *ring, unsigned int count);
 
 /* Starts at a block's first packet. Returns 0, or -1 if the block's header is inconsistent. */
-int ring_open_block(const struct ring *ring, uint8_t *block, struct ring_cursor *cursor);
+int ring_open_block(const struct ring *ring, const uint8_t *block, struct ring_cursor *cursor);
 
 /*
  * The next packet. Returns 1, 0 when there is none left, or -1 if it would lie outside its

@@ -19,7 +19,7 @@ static volatile sig_atomic_t time_is_up;
 static volatile sig_atomic_t begun;
 static struct timespec requested_at;
 
-static const struct itimerval KICK = { { 0, STOP_KICK_MS * 1000 }, { 0, STOP_KICK_MS * 1000 } };
+static const struct itimerval KICK = { { 0, STOP_KICK_MS * 1000L }, { 0, STOP_KICK_MS * 1000L } };
 
 static void request_stop(volatile sig_atomic_t *why, int value)
 {

@@ -261,6 +261,7 @@ static void visit_file(struct cell *cell, const struct folder *folder, const cha
 
 static void visit_folder(struct cell *cell, const struct folder *folder);
 
+/* NOLINTNEXTLINE(misc-no-recursion): DEPTH_MAX folders deep */
 static void visit(struct cell *cell, const struct folder *folder, const char *name)
 {
 	CLEANUP(cleanup_fd) int file = openat(folder->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -302,6 +303,7 @@ static DIR *list_folder(const struct folder *folder)
 	return fd < 0 ? NULL : fdopendir(fd);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as above */
 static void visit_folder(struct cell *cell, const struct folder *folder)
 {
 	CLEANUP(cleanup_listing) DIR *listing = list_folder(folder);
