@@ -21,7 +21,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wfor
 	-Wconversion $(if $(WERROR),-Werror)
 
 try = $(shell $(CC) $(1) -Werror -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
-HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
 	$(call try,-fstack-clash-protection) $(call try,-fcf-protection) \
 	$(or $(call try,-ftrivial-auto-var-init=zero),$(call try,-ftrivial-auto-var-init=pattern))
 

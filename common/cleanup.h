@@ -1,7 +1,6 @@
 /* The one clean-up idiom of this project: the compiler's cleanup attribute. */
 #pragma once
 
-#include <stdlib.h>
 #include <unistd.h>
 
 /* CLEANUP(f): at the end of the variable's scope, f(&variable) is called. */
@@ -13,10 +12,3 @@ static inline void cleanup_fd(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 }
-
-/* Frees what the pointer at *pointer points to. */
-static inline void cleanup_free(void *pointer)
-{
-	free(*(void **)pointer);
-}
-

@@ -15,10 +15,9 @@ static bool text_terminated(const char *text, size_t size)
 	return memchr(text, '\0', size) != NULL;
 }
 
-/* A device name as the kernel's dev_valid_name() takes it, so that no path can be made of it. */
-static bool interface_name_valid(const char *name)
+bool interface_name_valid(const char *name)
 {
-	return text_terminated(name, INTERFACE_NAME_SIZE) && name[0] != '\0' &&
+	return name[0] != '\0' &&
 	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
 	       strpbrk(name, "/: \t\n\v\f\r") == NULL;
 }
@@ -27,7 +26,8 @@ bool open_request_valid(const struct open_request *request, size_t received)
 {
 	return header_valid(&request->header, MESSAGE_OPEN, received, sizeof *request) &&
 	       (request->flags & ~(uint32_t)OPEN_FLAGS_ALL) == 0 && request->snaplen >= 1 &&
-	       request->snaplen <= SNAPLEN_MAX && interface_name_valid(request->interface) &&
+	       request->snaplen <= SNAPLEN_MAX && text_terminated(request->interface, sizeof request->interface) &&
+	       interface_name_valid(request->interface) &&
 	       text_terminated(request->guard, sizeof request->guard) &&
 	       text_terminated(request->filter, sizeof request->filter);
 }

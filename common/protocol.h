@@ -32,6 +32,7 @@
 #define INTERFACE_NAME_SIZE 16 /* IFNAMSIZ, with the NUL */
 #define FILTER_TEXT_SIZE 16384 /* the user's filter, with the NUL */
 #define GUARD_TEXT_SIZE 2048   /* the guard, with the NUL */
+#define JOINED_FILTER_SIZE (GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and ()")
 #define REFUSAL_TEXT_SIZE 1024
 #define LOOKUP_NAME_SIZE 256 /* a DNS name is at most 253 characters */
 #define LOOKUP_ADDRESS_MAX 128
@@ -84,7 +85,7 @@ struct open_reply {
 	int32_t error;      /* errno, or 0 */
 	uint32_t had_capability; /* 1: cap_net_raw was permitted when the helper started */
 	uint32_t no_new_privs;   /* 1: no_new_privs was set when the helper started */
-	uint32_t guarded;   /* 1: the guard is part of the filter, or of what was refused; 0: none, or not for this link type */
+	uint32_t guarded;   /* 1: the guard is part of the filter, or of what was refused; else 0 */
 	int32_t link_type;  /* DLT_ of the packet fd, as pcap_datalink(3PCAP) */
 	char text[REFUSAL_TEXT_SIZE];
 };
@@ -138,6 +139,9 @@ bool open_reply_valid(const struct open_reply *reply, size_t received);
 bool packet_fd_message_valid(const struct packet_fd_message *message, size_t received);
 bool lookup_request_valid(const struct lookup_request *request, size_t received);
 bool lookup_answer_valid(const struct lookup_answer *answer, size_t received);
+
+/* A device name as the kernel's dev_valid_name() takes it, so that no path can be made of it. */
+bool interface_name_valid(const char *name);
 
 /* Copies text into a field of the given size. Returns 0, or -1 if it does not fit with its NUL. */
 int protocol_copy_text(char *field, size_t size, const char *text);

@@ -53,9 +53,11 @@ static int open_device(pcap_t **handle, const struct open_request *request, stru
 static int compile_guarded(pcap_t *handle, const struct open_request *request,
 			   struct bpf_program *program, struct open_reply *reply)
 {
-	static char joined[GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and ()"];
+	static char joined[JOINED_FILTER_SIZE];
 	struct bpf_program guard;
-	int status = pcap_compile(handle, program, request->filter, 1, request->netmask);
+	/* Optimizing takes long where it takes any time: not for what is only checked. */
+	int status = pcap_compile(handle, program, request->filter, request->guard[0] == '\0',
+				  request->netmask);
 
 	/* A link type without TCP has no ssh session to leave out: capture there, unguarded. */
 	reply->guarded = status == 0 && request->guard[0] != '\0' &&

@@ -117,10 +117,10 @@ static int open_unreadable(int folder)
 	return readable ? copy_unreadable(file) : file;
 }
 
-/* What the writer reads, and the zone its clock shows. Nothing that libc would act upon. */
+/* What the writer reads for its guard. Nothing that libc would act upon. */
 static char **writer_environment(void)
 {
-	static const char *const ALLOWED[] = { "CF_INSTANCE_PORTS=", "SSH_CONNECTION=", "TZ=" };
+	static const char *const ALLOWED[] = { "CF_INSTANCE_PORTS=", "SSH_CONNECTION=" };
 	static char *kept[sizeof ALLOWED / sizeof *ALLOWED + 1];
 
 	for (size_t i = 0, n = 0; i < sizeof ALLOWED / sizeof *ALLOWED; i++)

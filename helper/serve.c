@@ -39,12 +39,12 @@ static void lower_limit(__rlimit_resource_t resource, rlim_t value)
 }
 
 /* libpcap's compiler and optimizer run for long on some inputs, and the input is the user's. */
-static void limit_resources(void)
+static void limit_resources(pid_t writer)
 {
 	lower_limit(RLIMIT_CPU, CPU_LIMIT_SECONDS);
 	lower_limit(RLIMIT_AS, MEMORY_LIMIT_BYTES);
-	/* No life without the writer: nobody could receive what we hold. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+	/* No life without the writer, who holds our place among the captures; is he gone already? */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != writer)
 		_exit(1);
 }
 
@@ -59,7 +59,7 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	ssize_t received;
 
 	reply.error = sockets_open();
-	limit_resources();
+	limit_resources(state->writer);
 	lookup_use_channel(lookup_channel);
 	if (enter_helper_sandbox(capture_channel, lookup_channel) != 0)
 		_exit(1);

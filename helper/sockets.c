@@ -23,7 +23,7 @@ int sockets_open(void)
 
 	/* Fails without the capability; then socket() fails too, and its errno is the answer. */
 	privilege_set("cap_net_raw=ep");
-	/* Protocol 0: deaf until libpcap binds them, so no packet passes before there is a filter. */
+	/* Protocol 0: deaf until libpcap binds them. */
 	sockets_left.raw = __real_socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (sockets_left.raw >= 0)
 		sockets_left.cooked = __real_socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

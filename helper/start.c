@@ -34,7 +34,7 @@ static int suid_dumpable(void)
 
 struct start_state start_lower_capabilities(void)
 {
-	struct start_state state = { .no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 };
+	struct start_state state = { getpid(), false, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1, false };
 	const bool exposed = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
 	const bool root = getuid() == 0 && (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT) == 0;
 

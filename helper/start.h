@@ -2,8 +2,10 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct start_state {
+	pid_t writer;        /* this process, which becomes the writer */
 	bool had_capability; /* cap_net_raw was permitted */
 	bool no_new_privs;   /* was set already */
 	/* The file gave a capability that the user would not get from just any exec. */

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "output.h"
 #include "pace.h"
@@ -17,7 +17,6 @@
 #include "ring.h"
 #include "stop.h"
 
-#define NANOSECONDS 1000000000u
 /* A packet up to here is copied, a larger one written from the ring: make bench, "copy or refer". */
 #define COPY_MOST 1024
 #define COPIED_MOST (FORMAT_RECORD_HEAD_MAX + FRAME_HEAD_MAX + COPY_MOST + FORMAT_RECORD_TAIL_MAX)
@@ -55,27 +54,6 @@ struct run {
 	struct progress progress;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static uint64_t nanoseconds(struct timespec time)
-{
-	return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
-}
-
-static uint64_t wall_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return nanoseconds(now);
-}
-
 static void end(struct run *run, enum ending ending)
 {
 	stop_begin(); /* whatever the reason, a reader that stalls now is given up */
@@ -98,6 +76,8 @@ static void flush(struct run *run)
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
 	if (result != OUTPUT_OK)
 		end_output(run, result);
+	if (run->packets >= output_lost_records()) /* the file header is no packet */
+		run->packets -= output_lost_records();
 	ring_release(&run->ring, run->held);
 	run->held = 0;
 }
@@ -200,9 +180,9 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
 	uint64_t count = 0;
 	int more = ring_open_block(&run->ring, block, &cursor);
 
+	run->losing |= ring_block_losing(block);
 	while (more >= 0 && may_go_on(run) && (more = ring_next_packet(&cursor, &packet)) > 0) {
 		count++;
-		run->losing |= (packet.status & TP_STATUS_LOSING) != 0;
 		if (run->presence.down)
 			presence_packet(&run->presence, packet_time(&packet));
 		if (is_after_stop(run, &packet)) {
@@ -271,7 +251,7 @@ static void wait_for_packets(struct run *run)
 
 	if (ready > 0 && watched[0].revents != 0)
 		end_output(run, OUTPUT_READER_GONE);
-	if (presence_lost(&run->presence, ready > 0 && (watched[1].revents & POLLERR) != 0, now_ms()))
+	if (presence_lost(&run->presence, ready > 0 && (watched[1].revents & POLLERR) != 0, clock_ms()))
 		end(run, ENDING_INTERFACE_GONE);
 }
 
@@ -279,8 +259,8 @@ static void announce_stop(struct run *run)
 {
 	const char *signal_name = stop_signal_name();
 
-	run->stop_time = nanoseconds(stop_time());
-	run->drained_ms = now_ms() + DRAIN_MS;
+	run->stop_time = clock_nanoseconds(stop_time());
+	run->drained_ms = clock_ms() + DRAIN_MS;
 	if (signal_name != NULL)
 		log_record(LOG_INFO, "received signal, stopping capture",
 			   LOG_FIELDS(LOG_TEXT("signal", signal_name)));
@@ -295,12 +275,12 @@ static bool stop_is_due(struct run *run)
 		return false;
 	if (run->stop_time == 0)
 		announce_stop(run);
-	return stop_urgent() || now_ms() >= run->drained_ms;
+	return stop_urgent() || clock_ms() >= run->drained_ms;
 }
 
 static void show_progress(struct run *run)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	if (!run->capture->show_progress || !progress_is_due(&run->progress, now))
 		return;
@@ -310,7 +290,16 @@ static void show_progress(struct run *run)
 
 static void write_header(struct run *run)
 {
-	output_commit(format_header(&run->capture->format, output_space()));
+	uint64_t most = run->capture->options->max_size;
+	size_t length = format_header(&run->capture->format, output_space());
+
+	if (most != 0 && length + format_trailer_length(&run->capture->format) > most) {
+		log_record(LOG_ERROR, "-max-size is less than this file's header takes",
+			   LOG_FIELDS(LOG_NUMBER("header", length)));
+		end_output(run, OUTPUT_FAILED);
+		return;
+	}
+	output_commit(length);
 	output_end_record();
 	flush(run);
 }
@@ -324,6 +313,8 @@ static const char *ending_text(const struct run *run)
 		return "reached maximum size";
 	case ENDING_INTERFACE_GONE:
 		return "interface is gone";
+	case ENDING_RING_CORRUPT:
+		return "the kernel's packet ring is inconsistent";
 	default:
 		return stop_signal_name() != NULL ? "received signal" : "reached duration";
 	}
@@ -332,7 +323,7 @@ static const char *ending_text(const struct run *run)
 static void write_trailer(struct run *run)
 {
 	const struct format_statistics statistics = { run->received, run->dropped, run->packets,
-						      wall_clock(), ending_text(run) };
+						      clock_wall(), ending_text(run) };
 
 	output_commit(format_trailer(&run->capture->format, output_space(), &statistics));
 	output_end_record();
@@ -352,8 +343,9 @@ static void report_ending(const struct run *run)
 		log_record(LOG_INFO, "the reader of stdout is gone, stopping capture", LOG_NO_FIELDS);
 	else if (run->output == OUTPUT_ABANDONED)
 		log_record(LOG_WARN,
-			   output_torn() ? "the reader of stdout takes nothing, the last packet is incomplete" :
-					   "the reader of stdout takes nothing, packets were left unwritten",
+			   output_torn()   ? "the reader of stdout takes nothing, the last packet is incomplete" :
+			   stop_urgent()   ? "ended at once, packets were left unwritten" :
+					     "the reader of stdout takes nothing, packets were left unwritten",
 			   LOG_NO_FIELDS);
 }
 
@@ -380,9 +372,9 @@ static void run_until_end(struct run *run)
 /* Nothing more arrives, but the last block may still be open. */
 static void drain_last(struct run *run)
 {
-	int64_t drained_ms = now_ms() + DRAIN_MS;
+	int64_t drained_ms = clock_ms() + DRAIN_MS;
 
-	while (now_ms() < drained_ms)
+	while (clock_ms() < drained_ms)
 		poll(NULL, 0, DRAIN_MS);
 	drain(run);
 }
@@ -400,9 +392,9 @@ int capture_run(struct capture *capture)
 				      LOG_NUMBER("buffer-size", capture->options->buffer_size)));
 		return 1;
 	}
-	capture->format.started = wall_clock();
+	capture->format.started = clock_wall();
 	pace_start(&run.pace);
-	run.progress.shown_ms = now_ms();
+	run.progress.shown_ms = clock_ms();
 	write_header(&run);
 	run_until_end(&run);
 	if (run.ending == ENDING_INTERFACE_GONE)

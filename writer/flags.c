@@ -10,7 +10,7 @@
 #include "ring.h"
 
 #define SNAPLEN_DEFAULT 65535
-#define MAX_SIZE_LEAST 1024 /* any file header fits */
+#define MAX_SIZE_LEAST 1024
 
 enum flag_kind { FLAG_TEXT, FLAG_NUMBER, FLAG_SIZE, FLAG_DURATION, FLAG_ON, FLAG_OFF, FLAG_CHOICE };
 

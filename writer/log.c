@@ -9,6 +9,7 @@
 
 #define LINE_SIZE 81920 /* the longest filter, each byte escaped as \xNN, and some more */
 #define UTF8_INVALID 0
+#define SECONDS_A_DAY 86400
 #define REPLACEMENT 0xfffd /* slog quotes it, as it does what could not be decoded */
 
 static bool debug_enabled;
@@ -156,23 +157,37 @@ size_t log_quote(char *out, size_t size, const char *value)
 	return line.length;
 }
 
-/* RFC 3339 with milliseconds in the local zone, "Z" for UTC. */
+static bool is_leap(unsigned int year)
+{
+	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static unsigned int days_of_month(unsigned int year, unsigned int month)
+{
+	static const uint8_t DAYS[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+
+	return DAYS[month - 1] + (month == 2 && is_leap(year) ? 1u : 0u);
+}
+
+/*
+ * RFC 3339 with milliseconds, in UTC as in every container, and not by libc: even gmtime() reads the
+ * container's zone files, which are the user's, while the channel the packet socket comes by is open.
+ */
 static void append_time(struct line *line)
 {
-	char stamp[40], zone[8] = "Z";
+	unsigned int year = 1970, month = 1, days, second;
 	struct timespec now;
-	struct tm local;
+	char stamp[40];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	localtime_r(&now.tv_sec, &local);
-	if (local.tm_gmtoff != 0) {
-		long minutes = local.tm_gmtoff / 60;
-		snprintf(zone, sizeof zone, "%c%02u:%02u", minutes < 0 ? '-' : '+',
-			 (unsigned)(labs(minutes) / 60) % 100, (unsigned)(labs(minutes) % 60));
-	}
-	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &local);
-	append_text(line, stamp);
-	snprintf(stamp, sizeof stamp, ".%03u%s", (unsigned)(now.tv_nsec / 1000000) % 1000, zone);
+	days = (unsigned int)(now.tv_sec / SECONDS_A_DAY);
+	second = (unsigned int)(now.tv_sec % SECONDS_A_DAY);
+	for (; days >= 365u + is_leap(year); year++)
+		days -= 365u + is_leap(year);
+	for (; days >= days_of_month(year, month); month++)
+		days -= days_of_month(year, month);
+	snprintf(stamp, sizeof stamp, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year, month, days + 1,
+		 second / 3600, second / 60 % 60, second % 60, (unsigned int)(now.tv_nsec / 1000000));
 	append_text(line, stamp);
 }
 
@@ -194,7 +209,6 @@ static void append_field(struct line *line, const struct log_field *field)
 void log_start(bool debug)
 {
 	debug_enabled = debug;
-	tzset();
 }
 
 void log_record(enum log_level level, const char *message, const struct log_field *fields)

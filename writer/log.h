@@ -19,7 +19,7 @@ struct log_field {
 #define LOG_FIELDS(...) (const struct log_field[]){ __VA_ARGS__, { NULL, NULL, 0 } }
 #define LOG_NO_FIELDS NULL
 
-/* DEBUG messages are written from now on. Reads the time zone, so call it before the sandbox. */
+/* DEBUG messages are written from now on. */
 void log_start(bool debug);
 
 /* Writes one line: time, level, msg and the fields. Never fails; what does not fit is cut. */

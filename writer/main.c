@@ -71,6 +71,16 @@ static void describe_system(struct format *format)
 	format->system = text;
 }
 
+/* A signal, or the time, before there was a capture: an end as asked for, without a file. */
+static int stopped_early(void)
+{
+	const char *signal_name = stop_signal_name();
+
+	log_record(LOG_INFO, "stopped before the capture began",
+		   LOG_FIELDS(LOG_TEXT("signal", signal_name != NULL ? signal_name : "")));
+	return 0;
+}
+
 /* From here on there is a packet fd in this process, and a sandbox around it. */
 static int capture_inside_sandbox(struct capture *capture)
 {
@@ -78,25 +88,22 @@ static int capture_inside_sandbox(struct capture *capture)
 		return fail("cannot close the sandbox", strerror(errno));
 	capture->packet_fd = session_receive_packet_fd();
 	if (capture->packet_fd < 0)
-		return EXIT_FAILED;
+		return stop_requested() ? stopped_early() : EXIT_FAILED;
 	return capture_run(capture);
 }
 
 static int capture_packets(const struct options *options)
 {
 	static struct session session;
-	static char filter[GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + 16];
+	static char filter[JOINED_FILTER_SIZE];
 	struct capture capture = { .options = options,
 				   .loopback_index = interfaces_loopback_index(),
 				   .show_progress = isatty(STDERR_FILENO) == 1 };
 
 	if (stop_watch() != 0)
 		return fail("cannot watch for signals", strerror(errno));
-	if (session_take_place() != 0)
-		return EXIT_FAILED;
 	if (session_open(&session, options) != 0)
-		return stop_requested() ? fail("stopped before the capture began", "received signal") :
-					  EXIT_FAILED;
+		return stop_requested() ? stopped_early() : EXIT_FAILED;
 	capture.format = (struct format){ .kind = options->format,
 					  .nano = options->nano,
 					  .snaplen = (uint32_t)options->snaplen,

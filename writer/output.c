@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "stop.h"
 
 #define COPY_BYTES (512u << 10)  /* small records of one write */
@@ -37,6 +38,7 @@ static size_t record_count;
 static size_t pending;
 static uint64_t written;
 static bool torn;
+static size_t lost_records;
 static size_t pipe_bytes; /* stdout's capacity if it is a pipe, else 0 */
 
 const char *output_prepare(void)
@@ -45,8 +47,10 @@ const char *output_prepare(void)
 
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
 		return "stdout is closed";
-	fcntl(STDOUT_FILENO, F_SETPIPE_SZ, OUTPUT_PIPE_BYTES); /* may be refused: it stays as it is */
-	capacity = fcntl(STDOUT_FILENO, F_GETPIPE_SZ);         /* fails for anything but a pipe */
+	capacity = fcntl(STDOUT_FILENO, F_GETPIPE_SZ); /* fails for anything but a pipe */
+	if (capacity > 0 && capacity < OUTPUT_PIPE_BYTES &&
+	    fcntl(STDOUT_FILENO, F_SETPIPE_SZ, OUTPUT_PIPE_BYTES) > 0) /* may be refused */
+		capacity = OUTPUT_PIPE_BYTES;
 	if (capacity > 0 && (flags & O_DIRECT) == 0) /* whose pages are not filled up, pipe(2) */
 		pipe_bytes = (size_t)capacity;
 	return NULL;
@@ -107,6 +111,11 @@ uint64_t output_written(void)
 	return written;
 }
 
+size_t output_lost_records(void)
+{
+	return lost_records;
+}
+
 bool output_torn(void)
 {
 	return torn;
@@ -139,14 +148,6 @@ static size_t boundary_before(size_t limit)
 static size_t boundary_after(size_t done)
 {
 	return record_ends[records_up_to(done)];
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Waits a moment, for a condition of poll(2) or for nothing but the reader going away. */
@@ -254,8 +255,8 @@ static bool out_of_patience(struct flush_state *state)
 	if (stop_urgent())
 		return true;
 	if (state->stalled_since == 0)
-		state->stalled_since = now_ms();
-	return now_ms() - state->stalled_since >= STALL_LIMIT_MS;
+		state->stalled_since = clock_ms();
+	return clock_ms() - state->stalled_since >= STALL_LIMIT_MS;
 }
 
 /* What a failed write means; OUTPUT_OK: nothing, try again. */
@@ -272,7 +273,8 @@ static enum output_result write_up_to(struct flush_state *state, size_t end)
 {
 	while (state->done < end) {
 		ssize_t count = write_some(state, end - state->done);
-		enum output_result result = count > 0 ? OUTPUT_OK : judge_error();
+		enum output_result result = count > 0  ? OUTPUT_OK :
+					    count == 0 ? OUTPUT_FAILED : judge_error();
 
 		if (result != OUTPUT_OK)
 			return result;
@@ -322,6 +324,7 @@ enum output_result output_flush(void)
 		else if (partial > 0)
 			torn = true;
 	}
+	lost_records = record_count - records_up_to(state.done);
 	copied = vector_count = record_count = pending = 0;
 	errno = saved;
 	return result;

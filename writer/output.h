@@ -49,6 +49,9 @@ size_t output_pending(void);
  */
 enum output_result output_flush(void);
 
+/* Records of the last flush that were not written whole. */
+size_t output_lost_records(void);
+
 /* Bytes written so far, and whether the last record among them had to be left incomplete. */
 uint64_t output_written(void);
 bool output_torn(void);

@@ -8,25 +8,16 @@
  */
 #include "pace.h"
 
-#include <time.h>
-
+#include "clock.h"
 #include "output.h"
 
 #define BUSY_PACKETS_PER_MS 2 /* from here on wake-ups outweigh the packets */
-#define SLEEP_MOST_MS 48      /* what a reader may notice as delay */
+#define SLEEP_MOST_MS (50 - RING_RETIRE_TIMEOUT_MS - 2) /* a packet is printed after 50 ms at most */
 #define FULL_SHARE 4          /* a sleep is to fill a quarter of the ring at most */
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void pace_start(struct pace *pace)
 {
-	*pace = (struct pace){ .drained_ms = now_ms() };
+	*pace = (struct pace){ .drained_ms = clock_ms() };
 }
 
 static int64_t at_most(int64_t value, int64_t bound)
@@ -47,7 +38,7 @@ static int64_t next_sleep(const struct pace *pace, const struct ring *ring, int6
 
 void pace_drained(struct pace *pace, const struct ring *ring, const struct drained *drained)
 {
-	int64_t now = now_ms(), elapsed = now - pace->drained_ms;
+	int64_t now = clock_ms(), elapsed = now - pace->drained_ms;
 
 	if (elapsed == 0)
 		return;
@@ -58,7 +49,7 @@ void pace_drained(struct pace *pace, const struct ring *ring, const struct drain
 
 int pace_sleep(const struct pace *pace)
 {
-	int64_t left = pace->drained_ms + pace->sleep_ms - now_ms();
+	int64_t left = pace->drained_ms + pace->sleep_ms - clock_ms();
 
 	return left > 0 ? (int)left : 0;
 }

@@ -11,12 +11,11 @@
 #include <linux/if_packet.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define LOOK_AGAIN_MS 150 /* a removal takes the kernel some ten of them */
-#define NANOSECONDS 1000000000u
 
 int presence_timeout(const struct presence *presence)
 {
@@ -43,18 +42,16 @@ static int take_error(int packet_fd)
 static void note_error(struct presence *presence, int64_t now_ms)
 {
 	int error = take_error(presence->packet_fd);
-	struct timespec now;
 
 	if (error != 0 && error != ENETDOWN)
 		log_record(LOG_WARN, "packet socket reports an error",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(error))));
 	if (error != ENETDOWN)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
 	presence->down = true;
 	presence->reported = false;
 	presence->due_ms = now_ms + LOOK_AGAIN_MS;
-	presence->down_at = (uint64_t)now.tv_sec * NANOSECONDS + (uint64_t)now.tv_nsec;
+	presence->down_at = clock_wall();
 }
 
 bool presence_lost(struct presence *presence, bool socket_failed, int64_t now_ms)

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "protocol.h"
 
+#define LOOKUP_LIMIT_SECONDS 60 /* all names of a filter; name servers may be silent for long */
 #define REMEMBERED 16 /* the helper compiles a filter twice: the second time is free and the same */
 
 /*
@@ -157,6 +158,7 @@ static _Noreturn void serve_lookups(int channel)
 
 pid_t resolver_start(int lookup_channel)
 {
+	const pid_t writer = getpid();
 	pid_t resolver = fork();
 
 	if (resolver != 0) {
@@ -165,7 +167,9 @@ pid_t resolver_start(int lookup_channel)
 	}
 	/* The order matters: no outside input is read while the capture channel is open. */
 	close(WRITER_CAPTURE_CHANNEL_FD);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != writer)
+		_exit(1);
+	alarm(LOOKUP_LIMIT_SECONDS);
 	signal(SIGINT, SIG_IGN); /* a terminal's ^C is the writer's to handle */
 	use_builtin_sources();
 	serve_lookups(lookup_channel);

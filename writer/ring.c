@@ -85,6 +85,13 @@ uint8_t *ring_ready_block(const struct ring *ring, unsigned int ahead)
 	return block;
 }
 
+bool ring_block_losing(const uint8_t *block)
+{
+	const struct tpacket_block_desc *header = (const void *)block;
+
+	return (header->hdr.bh1.block_status & TP_STATUS_LOSING) != 0;
+}
+
 void ring_release(struct ring *ring, unsigned int count)
 {
 	for (; count > 0; count--) {
@@ -127,7 +134,6 @@ int ring_next_packet(struct ring_cursor *cursor, struct packet *packet)
 	packet->nanoseconds = header->tp_nsec;
 	packet->captured = header->tp_snaplen;
 	packet->original = header->tp_len;
-	packet->status = header->tp_status;
 	packet->data = start + header->tp_mac;
 	packet->address = (const void *)(start + ADDRESS_OFFSET);
 	packet->vlan = (header->tp_status & TP_STATUS_VLAN_VALID) != 0 || header->hv1.tp_vlan_tci != 0;

@@ -24,7 +24,6 @@ struct packet {
 	uint32_t seconds, nanoseconds; /* since the epoch */
 	uint32_t captured;             /* bytes at data */
 	uint32_t original;             /* bytes it had on the wire */
-	uint32_t status;               /* TP_STATUS_ bits */
 	uint16_t vlan_tci, vlan_tpid;  /* host byte order, valid if vlan */
 	bool vlan;                     /* the kernel has taken a tag out of the data */
 	const uint8_t *data;
@@ -50,6 +49,9 @@ int ring_create(struct ring *ring, int packet_fd, size_t bytes, uint32_t snaplen
  * packets are read with a cursor.
  */
 uint8_t *ring_ready_block(const struct ring *ring, unsigned int ahead);
+
+/* The kernel has dropped packets that PACKET_STATISTICS has not been asked about yet. */
+bool ring_block_losing(const uint8_t *block);
 
 /* Gives the next `count` blocks back to the kernel. */
 void ring_release(struct ring *ring, unsigned int count);

@@ -2,7 +2,7 @@
 #include "session.h"
 
 #include <errno.h>
-#include <pcap/pcap.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static int bind_place(int place, unsigned int number)
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length));
 }
 
-int session_take_place(void)
+static int take_place(void)
 {
 	int place = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -156,7 +156,7 @@ static const char *filter_refusal(const struct open_reply *reply)
 static void report_refusal(const struct session *session, const struct options *options)
 {
 	const struct open_reply *reply = &session->reply;
-	char joined[GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and ()"];
+	char joined[JOINED_FILTER_SIZE];
 
 	switch (reply->result) {
 	case OPEN_REFUSED_NO_SOCKET:
@@ -184,22 +184,20 @@ static void report_refusal(const struct session *session, const struct options *
 	}
 }
 
-static void report_guard(const struct session *session, const struct options *options)
+static void report_filter(const struct session *session, const struct options *options)
 {
-	char joined[GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and ()"];
+	char joined[JOINED_FILTER_SIZE];
+	const char *message = "set filter";
 
-	if (!options->ssh_guard)
-		return;
-	if (!session->reply.guarded) {
-		log_record(LOG_WARN, "no ssh session is known that could be left out, if there is one the capture contains itself",
-			   LOG_FIELDS(LOG_TEXT("interface", options->interface)));
-		return;
-	}
 	session_filter(session, options, joined, sizeof joined);
-	log_record(LOG_INFO,
-		   options->filter[0] == '\0' ? "set filter to avoid capturing SSH session" :
-						"adjusted filter to avoid capturing SSH session",
-		   LOG_FIELDS(LOG_TEXT("filter", joined)));
+	if (session->reply.guarded)
+		message = options->filter[0] == '\0' ? "set filter to avoid capturing SSH session" :
+							"adjusted filter to avoid capturing SSH session";
+	else if (options->ssh_guard)
+		log_record(LOG_WARN, "no ssh session is known: if there is one, it is captured too",
+			   LOG_FIELDS(LOG_TEXT("interface", options->interface)));
+	if (joined[0] != '\0')
+		log_record(LOG_INFO, message, LOG_FIELDS(LOG_TEXT("filter", joined)));
 }
 
 void session_filter(const struct session *session, const struct options *options, char *text,
@@ -219,6 +217,10 @@ int session_open(struct session *session, const struct options *options)
 	int result;
 	pid_t resolver;
 
+	if (!interface_name_valid(options->interface)) {
+		interfaces_report_unknown(options->interface);
+		return -1;
+	}
 	make_guard(session, options);
 	fill_request(&request, options, session->guard);
 	resolver = resolver_start(WRITER_LOOKUP_CHANNEL_FD);
@@ -226,10 +228,11 @@ int session_open(struct session *session, const struct options *options)
 		log_record(LOG_ERROR, "cannot start a process", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
 		return -1;
 	}
-	result = exchange(&request, &session->reply);
+	/* After the fork: only this process is to hold the place. */
+	result = take_place() == 0 ? exchange(&request, &session->reply) : -2;
 	resolver_stop(resolver);
 	if (result != 0) {
-		if (!stop_requested())
+		if (result == -1 && !stop_requested())
 			report_helper_end();
 		return -1;
 	}
@@ -243,7 +246,7 @@ int session_open(struct session *session, const struct options *options)
 				      LOG_NUMBER("link-type", (uint64_t)session->reply.link_type)));
 		return -1;
 	}
-	report_guard(session, options);
+	report_filter(session, options);
 	signal(SIGCHLD, SIG_IGN); /* how the helper ends is no longer asked: the kernel reaps it, wait(2) */
 	return 0;
 }
@@ -277,7 +280,9 @@ int session_receive_packet_fd(void)
 	shutdown(WRITER_CAPTURE_CHANNEL_FD, SHUT_WR);
 	do
 		received = channel_receive_fd(WRITER_CAPTURE_CHANNEL_FD, &message, sizeof message, &fd);
-	while (received < 0 && errno == EINTR);
+	while (received < 0 && errno == EINTR && stop_signal_name() == NULL);
+	if (received <= 0 && stop_signal_name() != NULL)
+		return -1;
 	if (received <= 0 || !packet_fd_message_valid(&message, (size_t)received) ||
 	    !is_locked_packet_socket(fd)) {
 		log_record(LOG_ERROR, "the capture helper ended unexpectedly", LOG_NO_FIELDS);

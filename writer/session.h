@@ -16,13 +16,8 @@ struct session {
 bool session_is_genuine(void);
 
 /*
- * Takes one of the places for captures in this network namespace, held until the process ends.
- * Returns 0, or -1 if all are taken. Bounds kernel memory, which is charged to nobody.
- */
-int session_take_place(void);
-
-/*
- * Asks the helper to open the interface with the guarded filter, while a child of this process
+ * Takes one of the places for captures in this network namespace, held until the process ends, which
+ * bounds kernel memory that is charged to nobody. Asks the helper to open the interface with the guarded filter, while a child of this process
  * looks up the names in it. Logs how it went. Returns 0, or -1 (or -1 silently if a stop was
  * requested meanwhile).
  */

@@ -11,10 +11,11 @@
 #include <stddef.h>
 #include <sys/time.h>
 
-#define NANOSECONDS 1000000000u
+#include "clock.h"
+
 
 static volatile sig_atomic_t first_signal;
-static volatile sig_atomic_t signals_seen;
+static volatile sig_atomic_t urgent;
 static volatile sig_atomic_t time_is_up;
 static volatile sig_atomic_t begun;
 static struct timespec requested_at;
@@ -34,13 +35,12 @@ static void on_signal(int number)
 {
 	int saved = errno;
 
-	if (number == SIGALRM) {
+	if (number == SIGALRM)
 		request_stop(&time_is_up, 1);
-	} else {
+	else if (stop_requested())
+		urgent = 1;
+	else
 		request_stop(&first_signal, number);
-		if (signals_seen < 2)
-			signals_seen = signals_seen + 1;
-	}
 	errno = saved;
 }
 
@@ -91,7 +91,7 @@ bool stop_requested(void)
 
 bool stop_urgent(void)
 {
-	return signals_seen >= 2 || (signals_seen == 1 && (time_is_up != 0 || begun != 0));
+	return urgent != 0;
 }
 
 const char *stop_signal_name(void)

@@ -1,6 +1,6 @@
 /*
  * Linked into a test-only build of the helper or of the writer (-Wl,--wrap), to do, from inside,
- * what somebody would who has taken the process over. TZ, which both are given, says what:
+ * what somebody would who has taken the process over. SSH_CONNECTION, which both are given, says what:
  * "probe-NAME", or "weak-NAME" for the same without a sandbox.
  */
 #include <errno.h>
@@ -141,7 +141,7 @@ static const struct probe *probes(size_t *count)
 /* "probe-NAME" and "weak-NAME": the NAME. */
 static const char *wanted(void)
 {
-	const char *text = getenv("TZ");
+	const char *text = getenv("SSH_CONNECTION");
 	const char *dash = text != NULL ? strchr(text, '-') : NULL;
 
 	return dash != NULL ? dash + 1 : "";
@@ -186,7 +186,7 @@ int __real_sandbox_enter(const void *rules, size_t count, const int *absent, siz
 int __wrap_sandbox_enter(const void *rules, size_t count, const int *absent, size_t absent_count);
 int __wrap_sandbox_enter(const void *rules, size_t count, const int *absent, size_t absent_count)
 {
-	const char *mode = getenv("TZ");
+	const char *mode = getenv("SSH_CONNECTION");
 
 	if (mode != NULL && strncmp(mode, "weak-", 5) == 0)
 		return 0;

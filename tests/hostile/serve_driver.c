@@ -106,6 +106,12 @@ static void lookup_on_capture(void)
 	half_close();
 }
 
+/* main() tells the helper of another parent: as if the writer had died before PR_SET_PDEATHSIG. */
+static void writer_gone(void)
+{
+	good();
+}
+
 static struct lookup_answer answer;
 
 /* Answers the helper's first look-up, of a host, and lets the caller spoil the answer first. */
@@ -151,7 +157,7 @@ static const struct {
 	SCENARIO(filter_unterminated), SCENARIO(one_fd), SCENARIO(many_fds), SCENARIO(fds_at_the_end),
 	SCENARIO(empty_at_the_end), SCENARIO(closed), SCENARIO(not_half_closed), SCENARIO(lookup_on_capture),
 	SCENARIO(answer_short), SCENARIO(answer_version), SCENARIO(answer_type), SCENARIO(answer_count),
-	SCENARIO(answer_family), SCENARIO(answer_gone),
+	SCENARIO(answer_family), SCENARIO(answer_gone), SCENARIO(writer_gone),
 };
 
 int main(int argc, char **argv)
@@ -167,6 +173,7 @@ int main(int argc, char **argv)
 	if (helper == 0) {
 		close(capture_pair[0]);
 		close(lookup_pair[0]);
+		state.writer = strcmp(argv[1], "writer_gone") == 0 ? getpid() : getppid();
 		serve(capture_pair[1], lookup_pair[1], &state);
 	}
 	close(capture_pair[1]);

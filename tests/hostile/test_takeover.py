@@ -48,7 +48,7 @@ def taken_helper(stage, attackers):
 
 
 def outcome(program, ns, mode, probe):
-    done = run([program, "-interface", "lo", "-no-ssh-guard"], ns, env={"TZ": f"{mode}-{probe}"}, timeout=20)
+    done = run([program, "-interface", "lo", "-no-ssh-guard"], ns, env={"SSH_CONNECTION": f"{mode}-{probe}"}, timeout=20)
     messages = done.stderr.decode(errors="replace")
     if done.returncode == -31 or "signal=31" in messages:
         return "killed"

@@ -152,12 +152,13 @@ static void a_vlan_tag_is_reported_with_its_protocol(void **state)
 	assert_int_equal(first_packet().vlan_tpid, ETH_P_8021AD);
 }
 
-static void the_status_of_a_packet_is_passed_on(void **state)
+static void a_block_says_that_packets_were_dropped(void **state)
 {
 	(void)state;
-	make_block(1);
-	packet_header(0)->tp_status = TP_STATUS_USER | TP_STATUS_LOSING;
-	assert_int_equal(first_packet().status, TP_STATUS_USER | TP_STATUS_LOSING);
+	block_header(0)->block_status = TP_STATUS_USER;
+	assert_false(ring_block_losing((uint8_t *)block_header(0) - offsetof(struct tpacket_block_desc, hdr)));
+	block_header(0)->block_status = TP_STATUS_USER | TP_STATUS_LOSING;
+	assert_true(ring_block_losing((uint8_t *)block_header(0) - offsetof(struct tpacket_block_desc, hdr)));
 }
 
 static void a_first_offset_inside_the_block_header_is_corrupt(void **state)
@@ -370,7 +371,7 @@ int main(void)
 		RING_TEST(a_packet_may_have_no_bytes),
 		RING_TEST(the_last_packets_next_offset_does_not_matter),
 		RING_TEST(a_vlan_tag_is_reported_with_its_protocol),
-		RING_TEST(the_status_of_a_packet_is_passed_on),
+		RING_TEST(a_block_says_that_packets_were_dropped),
 		RING_TEST(a_first_offset_inside_the_block_header_is_corrupt),
 		RING_TEST(a_misaligned_offset_is_corrupt),
 		RING_TEST(an_aligned_packet_may_be_anywhere),

@@ -1,0 +1,16 @@
+/* Time, as the capture needs it. */
+#pragma once
+
+#include <stdint.h>
+#include <time.h>
+
+#define NANOSECONDS 1000000000u /* in a second */
+
+/* CLOCK_MONOTONIC in milliseconds. */
+int64_t clock_ms(void);
+
+/* CLOCK_REALTIME, the clock of packet timestamps, in nanoseconds since the epoch. */
+uint64_t clock_wall(void);
+
+/* A timespec in nanoseconds. */
+uint64_t clock_nanoseconds(struct timespec time);
