@@ -16,8 +16,8 @@ struct start_state {
 _Noreturn void die(const char *what);
 
 /*
- * Makes the process non-dumpable. Returns what it was started with, after reducing its capabilities to cap_net_raw as
- * permitted, at most, and nothing effective or inheritable.
+ * Makes the process non-dumpable. Returns what it was started with, after reducing its
+ * capabilities to cap_net_raw as permitted, at most, and nothing effective or inheritable.
  */
 struct start_state start_lower_capabilities(void);
 

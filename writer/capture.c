@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "ending.h"
 #include "log.h"
 #include "output.h"
 #include "pace.h"
@@ -27,16 +28,6 @@
  * tick of 10 ms.
  */
 #define DRAIN_MS (RING_RETIRE_TIMEOUT_MS + 12)
-
-enum ending {
-	RUNNING,
-	ENDING_ASKED, /* a signal, or the duration */
-	ENDING_COUNT,
-	ENDING_SIZE,
-	ENDING_OUTPUT, /* see run.output */
-	ENDING_INTERFACE_GONE,
-	ENDING_RING_CORRUPT,
-};
 
 struct run {
 	const struct capture *capture;
@@ -304,26 +295,10 @@ static void write_header(struct run *run)
 	flush(run);
 }
 
-static const char *ending_text(const struct run *run)
-{
-	switch (run->ending) {
-	case ENDING_COUNT:
-		return "reached packet count";
-	case ENDING_SIZE:
-		return "reached maximum size";
-	case ENDING_INTERFACE_GONE:
-		return "interface is gone";
-	case ENDING_RING_CORRUPT:
-		return "the kernel's packet ring is inconsistent";
-	default:
-		return stop_signal_name() != NULL ? "received signal" : "reached duration";
-	}
-}
-
 static void write_trailer(struct run *run)
 {
 	const struct format_statistics statistics = { run->received, run->dropped, run->packets,
-						      clock_wall(), ending_text(run) };
+						      clock_wall(), ending_text(run->ending) };
 
 	output_commit(format_trailer(&run->capture->format, output_space(), &statistics));
 	output_end_record();
@@ -336,7 +311,7 @@ static void report_ending(const struct run *run)
 	char message[64];
 
 	if (run->ending == ENDING_COUNT || run->ending == ENDING_SIZE) {
-		snprintf(message, sizeof message, "%s, stopping capture", ending_text(run));
+		snprintf(message, sizeof message, "%s, stopping capture", ending_text(run->ending));
 		log_record(LOG_INFO, message, LOG_NO_FIELDS);
 	}
 	if (run->output == OUTPUT_READER_GONE)

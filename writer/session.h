@@ -16,10 +16,10 @@ struct session {
 bool session_is_genuine(void);
 
 /*
- * Takes one of the places for captures in this network namespace, held until the process ends, which
- * bounds kernel memory that is charged to nobody. Asks the helper to open the interface with the guarded filter, while a child of this process
- * looks up the names in it. Logs how it went. Returns 0, or -1 (or -1 silently if a stop was
- * requested meanwhile).
+ * Takes one of the places for captures in this network namespace, which it keeps: they bound kernel
+ * memory that is charged to nobody. Asks the helper to open the interface with the guarded filter,
+ * while a child of this process looks up the names in it. Logs how it went. Returns 0, or -1
+ * (silently if a stop was requested meanwhile).
  */
 int session_open(struct session *session, const struct options *options);
 
