@@ -226,7 +226,10 @@ static void drain(struct run *run)
 static int wait_most(const struct run *run)
 {
 	int presence = presence_timeout(&run->presence);
+	int64_t drained_in_ms = run->drained_ms - clock_ms();
 
+	if (run->stop_time != 0)
+		return drained_in_ms > 0 ? (int)drained_in_ms : 0;
 	if (presence >= 0 || !run->capture->show_progress)
 		return presence;
 	return PROGRESS_INTERVAL_MS;
