@@ -4,18 +4,20 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# A network namespace without a name: it is gone with its last process, however that ends.
+[ "${1:-}" = in-namespace ] || exec unshare --net "$PWD/tests/demo.sh" in-namespace
+
 uid=2000
-namespace=cf-pcap-demo-$$
 server=''
 capture=''
 stage=$(mktemp -d)
 
 clean_up() {
+	trap '' HUP INT TERM # a signal that is still pending must not end the cleaning
 	for pid in $capture $server; do
 		kill "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
-	ip netns del "$namespace" 2>/dev/null || true
 	rm -rf "$stage"
 }
 trap clean_up EXIT
@@ -32,7 +34,7 @@ wait_for() {
 }
 
 fetch() {
-	ip netns exec "$namespace" curl -sS http://127.0.0.1:8080/
+	curl -sS http://127.0.0.1:8080/
 }
 
 chmod 0755 "$stage"
@@ -40,15 +42,14 @@ make -s install prefix="$stage" >/dev/null
 mkdir "$stage/www"
 echo 'Hello from the demo.' >"$stage/www/index.html"
 
-ip netns add "$namespace"
-ip -n "$namespace" link set lo up
-ip netns exec "$namespace" busybox httpd -f -p 127.0.0.1:8080 -h "$stage/www" &
+ip link set lo up
+busybox httpd -f -p 127.0.0.1:8080 -h "$stage/www" &
 server=$!
 wait_for fetch >/dev/null
 
 echo
 echo "uid $uid: cf-pcap -interface lo -filter 'tcp port 8080' > capture.pcap"
-ip netns exec "$namespace" setpriv --reuid=$uid --regid=$uid --clear-groups \
+setpriv --reuid=$uid --regid=$uid --clear-groups \
 	"$stage/bin/cf-pcap" -interface lo -filter 'tcp port 8080' >"$stage/capture.pcap" &
 capture=$!
 wait_for test -s "$stage/capture.pcap"

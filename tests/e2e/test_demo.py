@@ -21,9 +21,10 @@ def folder():
 
 
 def leftovers(demo, folder):
-    namespaces = subprocess.check_output(["ip", "netns", "list"], text=True).split()
-    return ([name for name in namespaces if name == f"cf-pcap-demo-{demo.pid}"] +
-            [name for name in os.listdir(folder) if name.startswith("tmp.")])
+    """Processes of the demo's session (its namespace lives as long as they do), and files."""
+    session = subprocess.run(["ps", "--no-headers", "-o", "args", "--sid", str(demo.pid)],
+                             stdout=subprocess.PIPE, text=True, check=False).stdout
+    return session.splitlines() + os.listdir(folder)
 
 
 @pytest.fixture
