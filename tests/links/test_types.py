@@ -26,7 +26,8 @@ def test_any_in_the_older_cooked_form_is_captured_as_tcpdump_captures_it(tools, 
 
 
 def check_link(tools, ns, tmp_path, kind, link_type, flags, arguments):
-    with link(ns, kind) as device, SideBySide(tools, ns, device.name, tmp_path, device.send_mark) as both:
+    with (link(ns, kind) as device, SideBySide(tools, ns, device.name, tmp_path, device.send_mark,
+                                               multicast_apart=kind == "macvlan") as both):
         for expression in FILTERS:
             both.add([*flags, "-no-ssh-guard", "-snaplen", "8192", "-buffer-size", "1M", "-filter", expression],
                      [*arguments, "-s", "8192", *expression.split()])
