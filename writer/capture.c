@@ -126,34 +126,37 @@ __attribute__((noinline)) static uint8_t *put(uint8_t *at, const void *bytes, si
 	return at + length;
 }
 
-static void append(struct run *run, const struct packet *packet)
+/* Returns false if that ended the capture. */
+static bool append(struct run *run, const struct packet *packet)
 {
 	const struct format *format = &run->capture->format;
-	uint8_t *const start = output_space(), *at = start;
-	struct frame frame;
+	uint8_t *start = output_space(), *at = start;
+	__attribute__((uninitialized)) struct frame frame; /* clearing it each time costs */
 	uint32_t captured;
 
 	frame_make(&frame, format->link_type, format->snaplen, packet);
 	captured = frame.head_length + frame.body_length;
 	if (exceeds_size(run, captured)) {
 		end(run, ENDING_SIZE);
-		return;
+		return false;
 	}
 	at += format_record_head(format, at, packet, captured, frame.original);
 	if (frame.head_length > 0)
 		at = put(at, frame.head, frame.head_length);
 	if (frame.body_length <= COPY_MOST) {
 		at = put(at, frame.body, frame.body_length);
-		at += format_record_tail(format, at, captured);
-		output_commit((size_t)(at - start));
 	} else {
 		output_commit((size_t)(at - start));
 		output_reference(frame.body, frame.body_length);
-		output_commit(format_record_tail(format, at, captured));
+		at = start = output_space();
 	}
+	at += format_record_tail(format, at, captured);
+	output_commit((size_t)(at - start));
 	output_end_record();
-	if (++run->packets == run->capture->options->count)
-		end(run, ENDING_COUNT);
+	if (++run->packets != run->capture->options->count)
+		return true;
+	end(run, ENDING_COUNT);
+	return false;
 }
 
 static bool may_go_on(const struct run *run)
@@ -161,6 +164,25 @@ static bool may_go_on(const struct run *run)
 	return run->output == OUTPUT_OK &&
 	       (run->ending == RUNNING || run->ending == ENDING_ASKED ||
 		run->ending == ENDING_INTERFACE_GONE);
+}
+
+/* Returns false if the capture ends with or before this packet. */
+static bool take(struct run *run, const struct packet *packet)
+{
+	if (run->presence.down)
+		presence_packet(&run->presence, packet_time(packet));
+	if (is_after_stop(run, packet)) {
+		end(run, ENDING_ASKED);
+		return false;
+	}
+	if (!is_wanted(run, packet))
+		return true;
+	if (!output_has_room(COPIED_MOST)) {
+		flush(run);
+		if (!may_go_on(run))
+			return false;
+	}
+	return append(run, packet);
 }
 
 /* Appends a block's packets. Returns how many there were. */
@@ -172,22 +194,10 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
 	int more = ring_open_block(&run->ring, block, &cursor);
 
 	run->losing |= ring_block_losing(block);
-	while (more >= 0 && may_go_on(run) && (more = ring_next_packet(&cursor, &packet)) > 0) {
+	while (more >= 0 && (more = ring_next_packet(&cursor, &packet)) > 0) {
 		count++;
-		if (run->presence.down)
-			presence_packet(&run->presence, packet_time(&packet));
-		if (is_after_stop(run, &packet)) {
-			end(run, ENDING_ASKED);
+		if (!take(run, &packet))
 			break;
-		}
-		if (!is_wanted(run, &packet))
-			continue;
-		if (!output_has_room(COPIED_MOST)) {
-			flush(run);
-			if (!may_go_on(run))
-				break;
-		}
-		append(run, &packet);
 	}
 	if (more < 0) {
 		log_record(LOG_ERROR, "the kernel's packet ring is inconsistent", LOG_NO_FIELDS);
@@ -226,10 +236,11 @@ static void drain(struct run *run)
 static int wait_most(const struct run *run)
 {
 	int presence = presence_timeout(&run->presence);
-	int64_t drained_in_ms = run->drained_ms - clock_ms();
 
-	if (run->stop_time != 0)
+	if (run->stop_time != 0) {
+		int64_t drained_in_ms = run->drained_ms - clock_ms();
 		return drained_in_ms > 0 ? (int)drained_in_ms : 0;
+	}
 	if (presence >= 0 || !run->capture->show_progress)
 		return presence;
 	return PROGRESS_INTERVAL_MS;

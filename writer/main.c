@@ -71,13 +71,13 @@ static void describe_system(struct format *format)
 	format->system = text;
 }
 
-/* A signal, or the time, before there was a capture: an end as asked for, without a file. */
-static int stopped_early(void)
+/* There will be no capture: a failure, or a signal, which is an end as asked for, without a file. */
+static int not_begun(int result)
 {
-	const char *signal_name = stop_signal_name();
-
+	if (result != SESSION_STOPPED)
+		return EXIT_FAILED;
 	log_record(LOG_INFO, "stopped before the capture began",
-		   LOG_FIELDS(LOG_TEXT("signal", signal_name != NULL ? signal_name : "")));
+		   LOG_FIELDS(LOG_TEXT("signal", stop_signal_name())));
 	return 0;
 }
 
@@ -88,7 +88,7 @@ static int capture_inside_sandbox(struct capture *capture)
 		return fail("cannot close the sandbox", strerror(errno));
 	capture->packet_fd = session_receive_packet_fd();
 	if (capture->packet_fd < 0)
-		return stop_requested() ? stopped_early() : EXIT_FAILED;
+		return not_begun(capture->packet_fd);
 	return capture_run(capture);
 }
 
@@ -99,11 +99,13 @@ static int capture_packets(const struct options *options)
 	struct capture capture = { .options = options,
 				   .loopback_index = interfaces_loopback_index(),
 				   .show_progress = isatty(STDERR_FILENO) == 1 };
+	int opened;
 
 	if (stop_watch() != 0)
 		return fail("cannot watch for signals", strerror(errno));
-	if (session_open(&session, options) != 0)
-		return stop_requested() ? stopped_early() : EXIT_FAILED;
+	opened = session_open(&session, options);
+	if (opened != 0)
+		return not_begun(opened);
 	capture.format = (struct format){ .kind = options->format,
 					  .nano = options->nano,
 					  .snaplen = (uint32_t)options->snaplen,

@@ -11,7 +11,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "pipe_room.h"
 #include "stop.h"
 
 #define COPY_BYTES (512u << 10)  /* small records of one write */
@@ -26,11 +26,16 @@
 #define VECTORS_MAX IOV_MAX
 #define VECTORS_PER_RECORD 3     /* copied, referenced, copied */
 #define STALL_LIMIT_MS 2000      /* at a stop, a reader that takes nothing for this long is given up */
-#define RETRY_NS 500000          /* between looks at a pipe that is too full */
+#define RETRY_NS 500000          /* between looks at a pipe that a large record does not fit into */
+#define GATHER_NS 100000         /* for room to become more than a little, */
+#define BUSY_BYTES (512u << 10)  /* while there is enough in the pipe to keep the reader busy */
+#define LITTLE_SHARE 4           /* of the pipe */
+#define FULL_NS 50000000         /* between looks at a full pipe, whose reader wakes us */
 #define SEND_BUFFER_LAST (1 << 20)
 
 static uint8_t copies[COPY_BYTES];
 static size_t copied;
+static size_t described; /* of the copied bytes, those that a vector tells of */
 static struct iovec vectors[VECTORS_MAX];
 static size_t vector_count;
 static size_t record_ends[RECORDS_MAX]; /* bytes from the start of the batch */
@@ -43,35 +48,17 @@ static size_t pipe_bytes; /* stdout's capacity if it is a pipe, else 0 */
 
 const char *output_prepare(void)
 {
-	int flags = fcntl(STDOUT_FILENO, F_GETFL), capacity;
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
 
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
 		return "stdout is closed";
-	capacity = fcntl(STDOUT_FILENO, F_GETPIPE_SZ); /* fails for anything but a pipe */
-	if (capacity > 0 && capacity < OUTPUT_PIPE_BYTES &&
-	    fcntl(STDOUT_FILENO, F_SETPIPE_SZ, OUTPUT_PIPE_BYTES) > 0) /* may be refused */
-		capacity = OUTPUT_PIPE_BYTES;
-	if (capacity > 0 && (flags & O_DIRECT) == 0) /* whose pages are not filled up, pipe(2) */
-		pipe_bytes = (size_t)capacity;
+	pipe_bytes = pipe_room_start();
 	return NULL;
 }
 
 bool output_is_terminal(void)
 {
 	return isatty(STDOUT_FILENO) == 1;
-}
-
-static void add_vector(const void *bytes, size_t length)
-{
-	struct iovec *last = vector_count > 0 ? &vectors[vector_count - 1] : NULL;
-
-	if (length == 0)
-		return;
-	pending += length;
-	if (last != NULL && (const uint8_t *)last->iov_base + last->iov_len == bytes)
-		last->iov_len += length;
-	else
-		vectors[vector_count++] = (struct iovec){ (void *)(uintptr_t)bytes, length };
 }
 
 uint8_t *output_space(void)
@@ -81,13 +68,23 @@ uint8_t *output_space(void)
 
 void output_commit(size_t length)
 {
-	add_vector(copies + copied, length);
 	copied += length;
+	pending += length;
+}
+
+/* The bytes copied one after the other since the last vector are one vector. */
+static void describe_copied(void)
+{
+	if (copied > described)
+		vectors[vector_count++] = (struct iovec){ copies + described, copied - described };
+	described = copied;
 }
 
 void output_reference(const void *bytes, size_t length)
 {
-	add_vector(bytes, length);
+	describe_copied();
+	vectors[vector_count++] = (struct iovec){ (void *)(uintptr_t)bytes, length };
+	pending += length;
 }
 
 void output_end_record(void)
@@ -150,17 +147,6 @@ static size_t boundary_after(size_t done)
 	return record_ends[records_up_to(done)];
 }
 
-/* Waits a moment, for a condition of poll(2) or for nothing but the reader going away. */
-static enum output_result wait_for_reader(short events)
-{
-	const struct timespec moment = { 0, RETRY_NS };
-	struct pollfd watched = { .fd = STDOUT_FILENO, .events = events };
-
-	if (ppoll(&watched, 1, &moment, NULL) > 0 && (watched.revents & (POLLERR | POLLHUP)) != 0)
-		return OUTPUT_READER_GONE;
-	return OUTPUT_OK;
-}
-
 /* Room in a socket for the end of a record that a stalled reader has the beginning of. */
 static void enlarge_send_buffer(void)
 {
@@ -186,41 +172,59 @@ struct flush_state {
 	size_t done;          /* bytes */
 	size_t vector;        /* the first one that is not written whole: its rest is in it */
 	int64_t stalled_since; /* ms, once a stop is requested and nothing moves; else 0 */
-	int unread;           /* bytes in the pipe when last looked at */
+	size_t unread;        /* bytes in the pipe when last looked at */
+	bool gathered;        /* since the last write: whatever room there is now is used */
 	bool last_record;     /* only the end of this record is still to be written */
 };
 
-/*
- * Bytes that a pipe takes now without blocking. A write may leave pages of a pipe partly empty, but
- * of two neighbours never more than one page's worth: pipe_write() in fs/pipe.c fills up the last
- * page if what is to follow fits. So twice the unread bytes, rounded up, are in use at most.
- */
-static size_t pipe_room(struct flush_state *state)
+/* Waits for a condition of poll(2), or for none, `most` ns at most. True if it came about. */
+static bool wait_for_reader(short events, long most, enum output_result *result)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), used;
-	int unread = 0;
+	struct pollfd watched = { .fd = STDOUT_FILENO, .events = events };
+	int ready = ppoll(&watched, 1, &(struct timespec){ 0, most }, NULL);
 
-	ioctl(STDOUT_FILENO, FIONREAD, &unread);
-	if (unread < state->unread)
-		state->stalled_since = 0;
-	state->unread = unread;
-	if (unread == 0)
-		return pipe_bytes;
-	used = (size_t)unread * 2 + 2 * page;
-	return used < pipe_bytes ? (pipe_bytes - used) / page * page : 0;
+	*result = ready > 0 && (watched.revents & (POLLERR | POLLHUP)) != 0 ? OUTPUT_READER_GONE : OUTPUT_OK;
+	return ready > 0 && (watched.revents & events) != 0;
 }
 
-/* How far to write next. A pipe is given whole records that it has room for, so it never tears one. */
+/* Waits until there is room for what there was none for. */
+static enum output_result wait_for_room(void)
+{
+	enum output_result result;
+
+	if (pipe_room_for_page()) /* for more than that: nothing tells when */
+		wait_for_reader(0, RETRY_NS, &result);
+	else
+		wait_for_reader(POLLOUT, FULL_NS, &result);
+	return result;
+}
+
+/* Many small writes cost more than a few large ones. */
+static bool is_worth_waiting(const struct flush_state *state, size_t end)
+{
+	return pipe_bytes > 0 && !state->gathered && state->unread >= BUSY_BYTES && end < pending &&
+	       end - state->done < pipe_bytes / LITTLE_SHARE;
+}
+
+/*
+ * How far to write next, state->done: not now. A pipe is given whole records that it has room for,
+ * so it never tears one.
+ */
 static size_t next_end(struct flush_state *state)
 {
-	size_t room, end;
+	size_t unread, end;
 
 	if (pipe_bytes == 0)
 		return pending;
-	room = pipe_room(state);
-	end = boundary_before(state->done + room);
+	unread = pipe_room_unread();
+	if (unread < state->unread)
+		state->stalled_since = 0;
+	state->unread = unread;
+	end = boundary_before(state->done + pipe_room(unread));
+	if (end <= state->done && pipe_room_for_page())
+		end = boundary_before(state->done + pipe_room_page());
 	/* Larger than the whole pipe: there is no other way than piece by piece. */
-	return end <= state->done && room == pipe_bytes ? boundary_after(state->done) : end;
+	return end <= state->done && unread == 0 ? boundary_after(state->done) : end;
 }
 
 /* One write of at most `length` bytes. Returns as writev(2). */
@@ -235,6 +239,8 @@ static ssize_t write_some(struct flush_state *state, size_t length)
 	vectors[state->vector + count - 1].iov_len -= surplus;
 	written_now = writev(STDOUT_FILENO, vectors + state->vector, (int)count);
 	vectors[state->vector + count - 1].iov_len += surplus;
+	if (written_now > 0 && pipe_bytes > 0)
+		pipe_room_written((size_t)written_now);
 	for (size_t left = written_now > 0 ? (size_t)written_now : 0; left > 0;) {
 		struct iovec *vector = &vectors[state->vector];
 		size_t taken = left < vector->iov_len ? left : vector->iov_len;
@@ -262,10 +268,15 @@ static bool out_of_patience(struct flush_state *state)
 /* What a failed write means; OUTPUT_OK: nothing, try again. */
 static enum output_result judge_error(void)
 {
+	enum output_result result;
+
+
 	if (errno == EPIPE || errno == ECONNRESET)
 		return OUTPUT_READER_GONE;
-	if (errno == EAGAIN) /* somebody else has made stdout non-blocking */
-		return wait_for_reader(POLLOUT);
+	if (errno == EAGAIN) { /* somebody else has made stdout non-blocking */
+		wait_for_reader(POLLOUT, RETRY_NS, &result);
+		return result;
+	}
 	return errno == EINTR ? OUTPUT_OK : OUTPUT_FAILED;
 }
 
@@ -281,6 +292,7 @@ static enum output_result write_up_to(struct flush_state *state, size_t end)
 		if (count > 0) {
 			state->done += (size_t)count;
 			state->stalled_since = 0;
+			state->gathered = false;
 		}
 		if (state->done == end || (count > 0 && !stop_urgent()) || !out_of_patience(state))
 			continue;
@@ -300,12 +312,15 @@ static enum output_result write_pending(struct flush_state *state)
 
 	while (result == OUTPUT_OK && state->done < pending) {
 		size_t end = next_end(state);
-		if (end > state->done)
+		if (end > state->done && is_worth_waiting(state, end)) {
+			wait_for_reader(0, GATHER_NS, &result);
+			state->gathered = true;
+		} else if (end > state->done)
 			result = write_up_to(state, end);
 		else if (out_of_patience(state))
 			result = OUTPUT_ABANDONED;
 		else
-			result = wait_for_reader(0);
+			result = wait_for_room();
 	}
 	return result;
 }
@@ -313,8 +328,12 @@ static enum output_result write_pending(struct flush_state *state)
 enum output_result output_flush(void)
 {
 	struct flush_state state = { 0 };
-	enum output_result result = write_pending(&state);
-	int saved = errno;
+	enum output_result result;
+	int saved;
+
+	describe_copied();
+	result = write_pending(&state);
+	saved = errno;
 
 	written += state.done;
 	if (result == OUTPUT_FAILED || result == OUTPUT_ABANDONED) {
@@ -325,7 +344,7 @@ enum output_result output_flush(void)
 			torn = true;
 	}
 	lost_records = record_count - records_up_to(state.done);
-	copied = vector_count = record_count = pending = 0;
+	copied = described = vector_count = record_count = pending = 0;
 	errno = saved;
 	return result;
 }

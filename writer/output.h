@@ -5,9 +5,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What a pipe on stdout is enlarged to: fs.pipe-max-size for an ordinary user. */
-#define OUTPUT_PIPE_BYTES (1 << 20)
-
 enum output_result {
 	OUTPUT_OK,
 	OUTPUT_READER_GONE, /* EPIPE */

@@ -9,11 +9,12 @@
 #include "pace.h"
 
 #include "clock.h"
-#include "output.h"
+#include "pipe_room.h"
 
 #define BUSY_PACKETS_PER_MS 2 /* from here on wake-ups outweigh the packets */
 #define SLEEP_MOST_MS (50 - RING_RETIRE_TIMEOUT_MS - 2) /* a packet is printed after 50 ms at most */
 #define FULL_SHARE 4          /* a sleep is to fill a quarter of the ring at most */
+#define WRITTEN_MOST (PIPE_ROOM_WANTED / 8 * 7) /* and no more than one write to the pipe takes */
 
 void pace_start(struct pace *pace)
 {
@@ -32,7 +33,7 @@ static int64_t next_sleep(const struct pace *pace, const struct ring *ring, int6
 	int64_t sleep = pace->sleep_ms > 0 ? 2 * pace->sleep_ms : RING_RETIRE_TIMEOUT_MS;
 
 	sleep = at_most(sleep, elapsed * ring->block_count / FULL_SHARE / (drained->blocks + 1));
-	sleep = at_most(sleep, elapsed * OUTPUT_PIPE_BYTES / (int64_t)(drained->bytes + 1));
+	sleep = at_most(sleep, elapsed * WRITTEN_MOST / (int64_t)(drained->bytes + 1));
 	return at_most(sleep, SLEEP_MOST_MS);
 }
 

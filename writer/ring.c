@@ -21,6 +21,12 @@
 #define BLOCK_BYTES_LEAST (64u << 10)
 #define BLOCK_COUNT_WANTED 8
 #define BLOCK_COUNT_LEAST 2
+/*
+ * Small packets come from another processor's cache faster than they are copied, if asked for in
+ * time: make bench, 64 bytes. Behind the block's end this asks for nothing of use, and does no harm.
+ */
+#define CACHE_LINE 64
+#define PREFETCH_AHEAD 1024
 
 static void choose_blocks(struct ring *ring, size_t bytes, uint32_t snaplen)
 {
@@ -130,6 +136,8 @@ int ring_next_packet(struct ring_cursor *cursor, struct packet *packet)
 	if (cursor->offset % PACKET_ALIGNMENT != 0 || cursor->offset > cursor->block_size ||
 	    cursor->block_size - cursor->offset < sizeof *header || !packet_fits(cursor, header))
 		return -1;
+	__builtin_prefetch(start + PREFETCH_AHEAD);
+	__builtin_prefetch(start + PREFETCH_AHEAD + CACHE_LINE);
 	packet->seconds = header->tp_sec;
 	packet->nanoseconds = header->tp_nsec;
 	packet->captured = header->tp_snaplen;

@@ -134,7 +134,7 @@ static void report_helper_end(void)
 			   LOG_FIELDS(LOG_NUMBER("signal", (uint64_t)number)));
 }
 
-/* Returns 0, or -1 if the helper ended or a stop was requested. */
+/* Returns 0, -1 if the helper ended, or SESSION_STOPPED. */
 static int exchange(const struct open_request *request, struct open_reply *reply)
 {
 	ssize_t received;
@@ -143,7 +143,9 @@ static int exchange(const struct open_request *request, struct open_reply *reply
 		return -1;
 	do
 		received = channel_receive(WRITER_CAPTURE_CHANNEL_FD, reply, sizeof *reply);
-	while (received < 0 && errno == EINTR && !stop_requested());
+	while (received < 0 && errno == EINTR && stop_signal_name() == NULL);
+	if (received <= 0 && stop_signal_name() != NULL)
+		return SESSION_STOPPED;
 	return received > 0 && open_reply_valid(reply, (size_t)received) ? 0 : -1;
 }
 
@@ -214,7 +216,7 @@ void session_filter(const struct session *session, const struct options *options
 int session_open(struct session *session, const struct options *options)
 {
 	static struct open_request request;
-	int result;
+	int placed, result;
 	pid_t resolver;
 
 	if (!interface_name_valid(options->interface)) {
@@ -229,13 +231,13 @@ int session_open(struct session *session, const struct options *options)
 		return -1;
 	}
 	/* After the fork: only this process is to hold the place. */
-	result = take_place() == 0 ? exchange(&request, &session->reply) : -2;
+	placed = take_place();
+	result = placed == 0 ? exchange(&request, &session->reply) : -1;
 	resolver_stop(resolver);
-	if (result != 0) {
-		if (result == -1 && !stop_requested())
-			report_helper_end();
-		return -1;
-	}
+	if (placed == 0 && result == -1)
+		report_helper_end();
+	if (result != 0)
+		return result;
 	if (session->reply.result != OPEN_READY) {
 		report_refusal(session, options);
 		return -1;
@@ -282,7 +284,7 @@ int session_receive_packet_fd(void)
 		received = channel_receive_fd(WRITER_CAPTURE_CHANNEL_FD, &message, sizeof message, &fd);
 	while (received < 0 && errno == EINTR && stop_signal_name() == NULL);
 	if (received <= 0 && stop_signal_name() != NULL)
-		return -1;
+		return SESSION_STOPPED;
 	if (received <= 0 || !packet_fd_message_valid(&message, (size_t)received) ||
 	    !is_locked_packet_socket(fd)) {
 		log_record(LOG_ERROR, "the capture helper ended unexpectedly", LOG_NO_FIELDS);

@@ -4,6 +4,8 @@
 #include "flags.h"
 #include "frame.h"
 
+#define SESSION_STOPPED (-2) /* a signal asked for the end before there was a capture; not logged */
+
 struct session {
 	struct open_reply reply;
 	char guard[GUARD_TEXT_SIZE];
@@ -18,8 +20,8 @@ bool session_is_genuine(void);
 /*
  * Takes one of the places for captures in this network namespace, which it keeps: they bound kernel
  * memory that is charged to nobody. Asks the helper to open the interface with the guarded filter,
- * while a child of this process looks up the names in it. Logs how it went. Returns 0, or -1
- * (silently if a stop was requested meanwhile).
+ * while a child of this process looks up the names in it. Logs how it went. Returns 0, -1 or
+ * SESSION_STOPPED.
  */
 int session_open(struct session *session, const struct options *options);
 
@@ -29,7 +31,8 @@ void session_filter(const struct session *session, const struct options *options
 
 /*
  * Tells the helper that the sandbox is closed and receives the packet fd. Call it once, inside
- * the sandbox. Returns the fd, bound, filtered and locked, with the helper about to end; or -1, logged.
+ * the sandbox. Returns the fd, bound, filtered and locked, with the helper about to end; -1,
+ * logged; or SESSION_STOPPED.
  */
 int session_receive_packet_fd(void);
 

@@ -1,8 +1,10 @@
-/* What the unit tests share: cmocka, a look at stderr and stdout, and the count of open fds. */
+/* What the unit tests share: cmocka, a look at stderr and stdout, children, and the count of open fds. */
 #include "scratch.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CAPTURED_SIZE (1u << 20)
@@ -41,4 +43,35 @@ int scratch_open_fds(void)
 		count++;
 	closedir(folder);
 	return count;
+}
+
+pid_t scratch_start_child(int out, void (*body)(void))
+{
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		signal(SIGPIPE, SIG_IGN);
+		alarm(60);
+		if (dup2(out, STDOUT_FILENO) < 0)
+			_exit(1);
+		close(out);
+		body();
+		_exit(0);
+	}
+	close(out);
+	return child;
+}
+
+void scratch_assert_content(pid_t child)
+{
+	int status;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+void scratch_in_child(int out, void (*body)(void))
+{
+	scratch_assert_content(scratch_start_child(out, body));
 }

@@ -1,4 +1,4 @@
-/* What the unit tests share: cmocka, a look at stderr and stdout, and the count of open fds. */
+/* What the unit tests share: cmocka, a look at stderr and stdout, children, and the count of open fds. */
 #ifndef CFPCAP_TESTS_SCRATCH_H
 #define CFPCAP_TESTS_SCRATCH_H
 
@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -19,5 +21,21 @@ const char *scratch_end_capture(void);
 
 /* How many fds this process has open. */
 int scratch_open_fds(void);
+
+/*
+ * A child with stdout `out`, which the parent no longer has, that runs `body` and judges there with
+ * CHECK: for modules that keep their state for the life of a process.
+ */
+pid_t scratch_start_child(int out, void (*body)(void));
+void scratch_assert_content(pid_t child);
+void scratch_in_child(int out, void (*body)(void));
+
+#define CHECK(condition)                                                            \
+	do                                                                          \
+		if (!(condition)) {                                                 \
+			dprintf(STDERR_FILENO, "%d: %s, errno %d\n", __LINE__, #condition, errno); \
+			_exit(1);                                                   \
+		}                                                                   \
+	while (0)
 
 #endif

@@ -113,8 +113,8 @@ static void a_sleep_fills_a_pipe_at_most(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 10; i++)
-		drain_bytes_after(10, 100000, 1, OUTPUT_PIPE_BYTES / 2 - 1);
-	assert_int_equal(pace_sleep(&pace), 20);
+		drain_bytes_after(10, 100000, 1, PIPE_ROOM_WANTED / 2 - 1);
+	assert_int_equal(pace_sleep(&pace), 17);
 	drain_bytes_after(10, 100000, 1, UINT32_MAX);
 	assert_int_equal(pace_sleep(&pace), 0);
 }

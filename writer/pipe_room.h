@@ -1,0 +1,30 @@
+/* stdout as a pipe: how much it takes now without blocking. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What a pipe on stdout is enlarged to: fs.pipe-max-size for an ordinary user. */
+#define PIPE_ROOM_WANTED (1 << 20)
+
+/*
+ * Enlarges the pipe where the kernel lets us. Returns its capacity in bytes, or 0 if stdout is no
+ * pipe, or one whose room cannot be told. The others may be used only if it was not 0.
+ */
+size_t pipe_room_start(void);
+
+/* To be told of each write to it: of how many bytes, more than 0. */
+void pipe_room_written(size_t bytes);
+
+/* Bytes in it that its reader has yet to read. */
+size_t pipe_room_unread(void);
+
+/*
+ * A number of bytes that one write is sure not to block for, given what pipe_room_unread() returned
+ * since the last write; the whole capacity if that was 0. As long as no other process writes to it.
+ */
+size_t pipe_room(size_t unread);
+
+/* True if there is room for a page, which pipe_room() may be too careful to see. */
+bool pipe_room_for_page(void);
+size_t pipe_room_page(void);
