@@ -15,6 +15,12 @@ static bool text_terminated(const char *text, size_t size)
 	return memchr(text, '\0', size) != NULL;
 }
 
+static bool ring_valid(const struct tpacket_req3 *ring)
+{
+	return (uint64_t)ring->tp_block_size * ring->tp_block_nr <= RING_BYTES_MOST &&
+	       ring->tp_sizeof_priv == 0 && ring->tp_feature_req_word == 0;
+}
+
 bool interface_name_valid(const char *name)
 {
 	return name[0] != '\0' &&
@@ -26,7 +32,8 @@ bool open_request_valid(const struct open_request *request, size_t received)
 {
 	return header_valid(&request->header, MESSAGE_OPEN, received, sizeof *request) &&
 	       (request->flags & ~(uint32_t)OPEN_FLAGS_ALL) == 0 && request->snaplen >= 1 &&
-	       request->snaplen <= SNAPLEN_MAX && text_terminated(request->interface, sizeof request->interface) &&
+	       request->snaplen <= SNAPLEN_MAX && ring_valid(&request->ring) &&
+	       text_terminated(request->interface, sizeof request->interface) &&
 	       interface_name_valid(request->interface) &&
 	       text_terminated(request->guard, sizeof request->guard) &&
 	       text_terminated(request->filter, sizeof request->filter);

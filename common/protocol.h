@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@
 #define REFUSAL_TEXT_SIZE 1024
 #define LOOKUP_NAME_SIZE 256 /* a DNS name is at most 253 characters */
 #define LOOKUP_ADDRESS_MAX 128
+#define RING_BYTES_MOST (64u << 20) /* kernel memory that is charged to nobody */
 #define SNAPLEN_MAX 262144u /* libpcap's MAXIMUM_SNAPLEN, bytes */
 
 enum message_type {
@@ -62,6 +64,7 @@ struct open_request {
 	struct message_header header;
 	uint32_t flags;   /* enum open_flag, or-ed */
 	uint32_t snaplen; /* bytes, 1..SNAPLEN_MAX */
+	struct tpacket_req3 ring; /* PACKET_RX_RING, packet_mmap.rst; RING_BYTES_MOST in all */
 	uint32_t netmask; /* of the interface, network byte order; PCAP_NETMASK_UNKNOWN if none */
 	char interface[INTERFACE_NAME_SIZE];
 	char guard[GUARD_TEXT_SIZE];   /* pcap-filter(7), trusted to be complete; may be empty */

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <linux/filter.h>
-#include <linux/if_packet.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+
+struct tpacket_req3 capture_ring;
 
 static int refuse(struct open_reply *reply, enum open_result result, const char *text)
 {
@@ -29,9 +30,11 @@ static int refuse_activation(struct open_reply *reply, pcap_t *handle, int statu
 
 static int open_device(pcap_t **handle, const struct open_request *request, struct open_reply *reply)
 {
+	const int on = 1;
 	char error[PCAP_ERRBUF_SIZE] = "";
 	int status;
 
+	capture_ring = request->ring;
 	*handle = pcap_create(request->interface, error);
 	if (*handle == NULL)
 		return refuse(reply, OPEN_REFUSED_SYSTEM, error);
@@ -41,8 +44,9 @@ static int open_device(pcap_t **handle, const struct open_request *request, stru
 	if (status < 0)
 		return refuse_activation(reply, *handle, status);
 	if (strcmp(request->interface, "any") == 0)
-		pcap_set_datalink(*handle, (request->flags & OPEN_COOKED_V1) != 0 ? DLT_LINUX_SLL :
-										    DLT_LINUX_SLL2);
+		pcap_set_datalink(*handle, request->flags & OPEN_COOKED_V1 ? DLT_LINUX_SLL : DLT_LINUX_SLL2);
+	if ((request->flags & OPEN_IGNORE_OUTGOING) != 0) /* Linux 4.20; the writer copes without */
+		setsockopt(pcap_fileno(*handle), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
 	return 0;
 }
 
@@ -107,7 +111,6 @@ static int lock_filter(pcap_t *handle, struct bpf_program *program, struct open_
 
 int capture_open(const struct open_request *request, struct open_reply *reply)
 {
-	const int on = 1;
 	struct bpf_program program;
 	pcap_t *handle;
 
@@ -117,8 +120,6 @@ int capture_open(const struct open_request *request, struct open_reply *reply)
 		reply->error = errno;
 		return -1; /* the process ends next: nothing to free */
 	}
-	if ((request->flags & OPEN_IGNORE_OUTGOING) != 0) /* Linux 4.20; the writer copes without */
-		setsockopt(pcap_fileno(handle), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
 	reply->link_type = pcap_datalink(handle);
 	return pcap_fileno(handle);
 }

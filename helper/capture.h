@@ -5,8 +5,10 @@
 
 /*
  * Does what the request asks for on the pre-opened sockets. Returns the packet fd, bound, with
- * the guarded filter attached, read back and locked; or -1. Either way *reply says how it went.
- * It has no ring (sockets.c); what it has queued may be unfiltered, and is lost when one is made.
+ * the guarded filter attached, read back and locked, and with the ring asked for, in which there are
+ * packets of that filter only; or -1. Either way *reply says how it went.
  */
 int capture_open(const struct open_request *request, struct open_reply *reply);
 
+/* The ring that the packet socket is to get where libpcap asks for one of its own. */
+extern struct tpacket_req3 capture_ring;

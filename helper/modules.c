@@ -7,15 +7,11 @@
 /* Only libpcap refers to these, by declarations of its own. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
-#define NO_MODULE(name)                                                       \
-	pcap_t *name##_create(const char *device, char *error, int *is_ours)  \
-	{                                                                     \
-		return (void)device, (void)error, *is_ours = 0, NULL;         \
-	}                                                                     \
-	int name##_findalldevs(void *list, char *error)                       \
-	{                                                                     \
-		return (void)list, (void)error, 0;                            \
-	}
+#define NO_MODULE(name)                                                      \
+	pcap_t *name##_create(const char *device, char *error, int *is_ours) \
+	{ return (void)device, (void)error, *is_ours = 0, NULL; }            \
+	int name##_findalldevs(void *list, char *error)                      \
+	{ return (void)list, (void)error, 0; }
 
 NO_MODULE(bt) NO_MODULE(bt_monitor) NO_MODULE(dbus)
 NO_MODULE(netfilter) NO_MODULE(rdmasniff) NO_MODULE(usb)

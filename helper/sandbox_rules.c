@@ -36,11 +36,11 @@ int enter_helper_sandbox(int capture_channel, int lookup_channel)
 		ALLOW_ON(recvmsg, capture_channel), ALLOW_ON(sendmsg, capture_channel),
 		ALLOW_ON(recvmsg, lookup_channel), ALLOW_ON(sendmsg, lookup_channel),
 
-		/* the device: bound and promiscuous */
+		/* the device: bound, promiscuous, with a ring */
 		ALLOW_ON(bind, raw), ALLOW_ON(bind, cooked),
 		ALLOW_OPTION(SOL_PACKET, PACKET_VERSION), ALLOW_OPTION(SOL_PACKET, PACKET_RESERVE),
 		ALLOW_OPTION(SOL_PACKET, PACKET_AUXDATA), ALLOW_OPTION(SOL_PACKET, PACKET_ADD_MEMBERSHIP),
-		ALLOW_OPTION(SOL_PACKET, PACKET_IGNORE_OUTGOING),
+		ALLOW_OPTION(SOL_PACKET, PACKET_IGNORE_OUTGOING), ALLOW_OPTION(SOL_PACKET, PACKET_RX_RING),
 		ALLOW_IOCTL(SIOCGIFINDEX), ALLOW_IOCTL(SIOCGIFHWADDR), ALLOW_IOCTL(SIOCGIFMTU),
 		ALLOW_IOCTL(SIOCGIFFLAGS), ALLOW_IOCTL(SIOCETHTOOL),
 		SANDBOX_ALLOW(getsockopt), SANDBOX_ALLOW(eventfd2), SANDBOX_ALLOW(uname),
@@ -54,9 +54,8 @@ int enter_helper_sandbox(int capture_channel, int lookup_channel)
 
 		/* memory that cannot become code, and the end */
 		SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_LACKS(2, PROT_EXEC)),
-		SANDBOX_ALLOW(munmap), SANDBOX_ALLOW(mremap), SANDBOX_ALLOW(brk),
-		SANDBOX_ALLOW(getrandom), SANDBOX_ALLOW(close), SANDBOX_ALLOW(restart_syscall),
-		SANDBOX_ALLOW(exit_group),
+		SANDBOX_ALLOW(munmap), SANDBOX_ALLOW(mremap), SANDBOX_ALLOW(brk), SANDBOX_ALLOW(getrandom),
+		SANDBOX_ALLOW(close), SANDBOX_ALLOW(restart_syscall), SANDBOX_ALLOW(exit_group),
 	};
 
 	return sandbox_enter(rules, sizeof rules / sizeof *rules, ABSENT,

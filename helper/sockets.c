@@ -2,11 +2,12 @@
 #include "sockets.h"
 
 #include <errno.h>
-#include <linux/if_packet.h>
+#include <linux/filter.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "capture.h"
 #include "privilege.h"
 
 /* Only the linker's --wrap refers to these. */
@@ -35,7 +36,12 @@ int sockets_open(void)
 	return error;
 }
 
-/* What libpcap gets from socket(): each of ours once, and no other. (-Wl,--wrap=socket) */
+static const struct sock_fprog NOTHING = { 1, (struct sock_filter[]){ BPF_STMT(BPF_RET | BPF_K, 0) } };
+
+/*
+ * What libpcap gets from socket(): each of ours once, and no other. (-Wl,--wrap=socket) No packet
+ * passes it until the whole filter takes the place of this one, so the ring never sees another.
+ */
 int __wrap_socket(int domain, int type, int protocol)
 {
 	int none = -1, *wanted = &none, fd;
@@ -48,18 +54,18 @@ int __wrap_socket(int domain, int type, int protocol)
 	fd = *wanted;
 	*wanted = -1;
 	errno = EACCES;
-	return fd;
+	return domain != AF_PACKET ||
+	       __real_setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &NOTHING, sizeof NOTHING) == 0 ? fd : -1;
 }
 
 /*
- * libpcap's ring would see packets before there is a filter, and would have to be removed before
- * the writer can have its own, each at the price of some ten milliseconds: so none is made, and
- * what libpcap maps in its place is plain memory.
+ * Where libpcap makes its ring, before it binds, the writer's is made: another one later would cost
+ * some ten milliseconds, and another such call. What libpcap maps in its place is plain memory.
  */
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
 	if (level == SOL_PACKET && option == PACKET_RX_RING)
-		return 0;
+		return __real_setsockopt(fd, level, option, &capture_ring, sizeof capture_ring);
 	return __real_setsockopt(fd, level, option, value, length);
 }
 

@@ -11,7 +11,6 @@ int sockets_open(void);
 
 /* The descriptors that libpcap has not been given yet; -1 where there is none. */
 extern struct sockets {
-	int raw, cooked; /* AF_PACKET */
-	int local;       /* AF_UNIX */
+	int raw, cooked, local; /* AF_PACKET, AF_PACKET, AF_UNIX */
 } sockets_left;
 

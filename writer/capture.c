@@ -370,13 +370,14 @@ static void drain_last(struct run *run)
 
 int capture_run(struct capture *capture)
 {
+	const struct tpacket_req3 layout =
+		ring_layout(capture->options->buffer_size, (uint32_t)capture->options->snaplen);
 	struct run run = { .capture = capture,
 			   .presence = { .interface = capture->options->interface,
 					 .packet_fd = capture->packet_fd } };
 
-	if (ring_create(&run.ring, capture->packet_fd, capture->options->buffer_size,
-			(uint32_t)capture->options->snaplen) != 0) {
-		log_record(LOG_ERROR, "cannot make the kernel ring",
+	if (ring_map(&run.ring, capture->packet_fd, &layout) != 0) {
+		log_record(LOG_ERROR, "cannot map the kernel's ring",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno)),
 				      LOG_NUMBER("buffer-size", capture->options->buffer_size)));
 		return 1;

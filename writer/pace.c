@@ -33,7 +33,7 @@ static int64_t next_sleep(const struct pace *pace, const struct ring *ring, int6
 	int64_t sleep = pace->sleep_ms > 0 ? 2 * pace->sleep_ms : RING_RETIRE_TIMEOUT_MS;
 
 	sleep = at_most(sleep, elapsed * ring->block_count / FULL_SHARE / (drained->blocks + 1));
-	sleep = at_most(sleep, elapsed * WRITTEN_MOST / (int64_t)(drained->bytes + 1));
+	sleep = at_most(sleep, elapsed * (int64_t)WRITTEN_MOST / (int64_t)(drained->bytes + 1));
 	return at_most(sleep, SLEEP_MOST_MS);
 }
 

@@ -51,9 +51,9 @@ size_t pipe_room_start(void)
 	int flags = fcntl(STDOUT_FILENO, F_GETFL);
 	size_t unread;
 
-	if (bytes > 0 && bytes < PIPE_ROOM_WANTED &&
+	if (bytes > 0 && bytes < (int)PIPE_ROOM_WANTED &&
 	    fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_ROOM_WANTED) > 0) /* may be refused */
-		bytes = PIPE_ROOM_WANTED;
+		bytes = (int)PIPE_ROOM_WANTED;
 	if (bytes <= 0 || flags < 0 || (flags & O_DIRECT) != 0) /* whose pages are not filled up, pipe(2) */
 		return 0;
 	capacity = (size_t)bytes;

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* What a pipe on stdout is enlarged to: fs.pipe-max-size for an ordinary user. */
-#define PIPE_ROOM_WANTED (1 << 20)
+#define PIPE_ROOM_WANTED (1u << 20)
 
 /*
  * Enlarges the pipe where the kernel lets us. Returns its capacity in bytes, or 0 if stdout is no

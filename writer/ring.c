@@ -1,10 +1,8 @@
 /* The kernel's TPACKET_V3 receive ring, Documentation/networking/packet_mmap.rst. */
 #include "ring.h"
 
-#include <errno.h>
 #include <linux/if_ether.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 /* Where the kernel puts a packet's sockaddr_ll: behind its header, aligned. */
 #define ADDRESS_OFFSET \
@@ -28,9 +26,9 @@
 #define CACHE_LINE 64
 #define PREFETCH_AHEAD 1024
 
-static void choose_blocks(struct ring *ring, size_t bytes, uint32_t snaplen)
+struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen)
 {
-	size_t needed = BLOCK_BYTES_LEAST, size = BLOCK_BYTES;
+	size_t needed = BLOCK_BYTES_LEAST, size = BLOCK_BYTES, count;
 
 	while (needed < snaplen + PACKET_OVERHEAD)
 		needed *= 2;
@@ -38,35 +36,24 @@ static void choose_blocks(struct ring *ring, size_t bytes, uint32_t snaplen)
 		size /= 2;
 	if (size < needed)
 		size = needed;
-	ring->block_size = size;
-	ring->block_count = (unsigned int)(bytes / size);
-	if (ring->block_count < BLOCK_COUNT_LEAST)
-		ring->block_count = BLOCK_COUNT_LEAST;
+	count = bytes / size < BLOCK_COUNT_LEAST ? BLOCK_COUNT_LEAST : bytes / size;
+	/* Frames of TPACKET_V3 have any size: what is asked for only has to divide. */
+	return (struct tpacket_req3){ .tp_block_size = (unsigned int)size,
+				      .tp_block_nr = (unsigned int)count,
+				      .tp_frame_size = (unsigned int)size,
+				      .tp_frame_nr = (unsigned int)count,
+				      .tp_retire_blk_tov = RING_RETIRE_TIMEOUT_MS };
 }
 
-int ring_create(struct ring *ring, int packet_fd, size_t bytes, uint32_t snaplen)
+int ring_map(struct ring *ring, int packet_fd, const struct tpacket_req3 *layout)
 {
-	struct tpacket_req3 request = { 0 };
-	struct tpacket_stats_v3 stale;
-	socklen_t length = sizeof stale;
-	void *blocks;
+	size_t length = (size_t)layout->tp_block_size * layout->tp_block_nr;
+	void *blocks = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, packet_fd, 0);
 
-	choose_blocks(ring, bytes, snaplen);
-	request.tp_block_size = (unsigned int)ring->block_size;
-	request.tp_block_nr = ring->block_count;
-	request.tp_frame_size = request.tp_block_size; /* packets of any size: it only has to divide */
-	request.tp_frame_nr = request.tp_block_nr;
-	request.tp_retire_blk_tov = RING_RETIRE_TIMEOUT_MS;
-	if (setsockopt(packet_fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof request) != 0)
-		return -1;
-	blocks = mmap(NULL, ring->block_size * ring->block_count, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      packet_fd, 0);
 	if (blocks == MAP_FAILED)
 		return -1;
-	ring->blocks = blocks;
-	ring->next = 0;
-	/* Reading clears: what there was no ring for is not ours to report. */
-	return getsockopt(packet_fd, SOL_PACKET, PACKET_STATISTICS, &stale, &length);
+	*ring = (struct ring){ blocks, layout->tp_block_size, layout->tp_block_nr, 0 };
+	return 0;
 }
 
 static uint8_t *block_at(const struct ring *ring, unsigned int index)

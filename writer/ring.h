@@ -8,7 +8,6 @@
 
 #define RING_BYTES_LEAST (256u << 10)
 #define RING_BYTES_DEFAULT (32u << 20)
-#define RING_BYTES_MOST (64u << 20)
 /* A block that holds packets is handed over this long after it was opened, full or not. */
 #define RING_RETIRE_TIMEOUT_MS 8
 
@@ -38,11 +37,11 @@ struct ring_cursor {
 	uint32_t offset;    /* bytes from block to the next packet's header */
 };
 
-/*
- * Makes a ring of about `bytes` bytes whose blocks hold a packet of snaplen bytes. What the socket
- * has queued before is lost, unread, and not counted as dropped. Returns 0, or -1 with errno.
- */
-int ring_create(struct ring *ring, int packet_fd, size_t bytes, uint32_t snaplen);
+/* What to ask the kernel for: about `bytes` bytes, in blocks that hold a packet of snaplen bytes. */
+struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen);
+
+/* Maps the ring of that layout which packet_fd has. Returns 0, or -1 with errno. */
+int ring_map(struct ring *ring, int packet_fd, const struct tpacket_req3 *layout);
 
 /*
  * The `ahead`th block from the next one, if the kernel has handed it over; else NULL. Its

@@ -22,6 +22,7 @@
 #include "log.h"
 #include "privilege.h"
 #include "resolver.h"
+#include "ring.h"
 #include "stop.h"
 
 #define PLACES 8 /* captures per network namespace: with RING_BYTES_MOST, 512 MiB */
@@ -86,6 +87,7 @@ static void fill_request(struct open_request *request, const struct options *opt
 	memset(request, 0, sizeof *request);
 	request->header = (struct message_header){ PROTOCOL_VERSION, MESSAGE_OPEN };
 	request->snaplen = (uint32_t)options->snaplen;
+	request->ring = ring_layout(options->buffer_size, request->snaplen);
 	request->netmask = interfaces_netmask(options->interface);
 	if (options->promiscuous)
 		request->flags |= OPEN_PROMISCUOUS;

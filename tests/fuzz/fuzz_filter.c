@@ -133,6 +133,7 @@ static void check_any_request(const uint8_t *data, size_t size)
 	if (!open_request_valid(&request, size))
 		return;
 	PROMISE(size == sizeof request && request.snaplen >= 1 && request.snaplen <= SNAPLEN_MAX);
+	PROMISE((double)request.ring.tp_block_size * request.ring.tp_block_nr <= RING_BYTES_MOST);
 	PROMISE(strlen(request.interface) < sizeof request.interface && strchr(request.interface, '/') == NULL);
 	PROMISE(strlen(request.guard) < sizeof request.guard);
 	PROMISE(strlen(request.filter) < sizeof request.filter);

@@ -38,6 +38,7 @@ static struct sock_filter take_all[] = { { 6, 0, 0, 0x40000 } };
 static struct sock_fprog take_all_program = { 1, take_all };
 static struct packet_mreq promiscuous = { 1, PACKET_MR_PROMISC, 0, { 0 } };
 static struct tpacket_req transmit = { 4096, 1, 2048, 2 };
+static struct tpacket_req3 no_ring;
 static struct ifreq device = { .ifr_name = "lo" };
 static struct sockaddr_un local = { AF_UNIX, "\0probe" };
 static int zero, one = 1, version = TPACKET_V1;
@@ -83,6 +84,7 @@ static const struct probe *probes(size_t *count)
 		{ "membership", SYS_setsockopt, { FD, SOL_PACKET, PACKET_ADD_MEMBERSHIP, P(&promiscuous), sizeof promiscuous } },
 		{ "fanout", SYS_setsockopt, { FD, SOL_PACKET, PACKET_FANOUT, P(&one), 4 } },
 		{ "tx_ring", SYS_setsockopt, { FD, SOL_PACKET, PACKET_TX_RING, P(&transmit), sizeof transmit } },
+		{ "rx_ring", SYS_setsockopt, { FD, SOL_PACKET, PACKET_RX_RING, P(&no_ring), sizeof no_ring } },
 		{ "version", SYS_setsockopt, { FD, SOL_PACKET, PACKET_VERSION, P(&version), 4 } },
 		{ "qdisc_bypass", SYS_setsockopt, { FD, SOL_PACKET, PACKET_QDISC_BYPASS, P(&one), 4 } },
 		{ "socket_packet", SYS_socket, { AF_PACKET, SOCK_RAW, 0 } },
@@ -194,12 +196,12 @@ int __wrap_sandbox_enter(const void *rules, size_t count, const int *absent, siz
 }
 
 #ifdef IN_WRITER
-int __wrap_ring_create(void *ring, int packet_fd, size_t bytes, uint32_t snaplen);
-int __wrap_ring_create(void *ring, int packet_fd, size_t bytes, uint32_t snaplen)
+int __wrap_ring_map(void *ring, int packet_fd, const void *layout);
+int __wrap_ring_map(void *ring, int packet_fd, const void *layout)
 {
 	char text[100];
 
-	(void)ring, (void)bytes, (void)snaplen;
+	(void)ring, (void)layout;
 	if (do_probe(packet_fd, text, sizeof text))
 		syscall(SYS_write, 2, text, strlen(text));
 	syscall(SYS_exit_group, 9);

@@ -20,7 +20,11 @@
 #include "start.h"
 
 static int channel, lookups;
-static struct open_request request = { { PROTOCOL_VERSION, MESSAGE_OPEN }, 0, 65535, 0, "lo", "", "udp" };
+static struct open_request request = { .header = { PROTOCOL_VERSION, MESSAGE_OPEN },
+				       .snaplen = 65535,
+				       .ring = { 1u << 17, 8, 1u << 17, 8, 8, 0, 0 },
+				       .interface = "lo",
+				       .filter = "udp" };
 static char large[sizeof request + 64];
 
 static bool fd_came_out(void)
@@ -86,6 +90,10 @@ static void flags_all(void) { request.flags = 0xffffffff; good(); }
 static void snaplen_0(void) { request.snaplen = 0; good(); }
 static void snaplen_large(void) { request.snaplen = SNAPLEN_MAX + 1; good(); }
 static void snaplen_negative(void) { request.snaplen = 0x80000001; good(); }
+static void ring_large(void) { request.ring.tp_block_nr = request.ring.tp_frame_nr = 513; good(); }
+static void ring_wraps_around(void) { request.ring.tp_block_nr = request.ring.tp_frame_nr = 1u << 15; good(); }
+static void ring_private(void) { request.ring.tp_sizeof_priv = 8; good(); }
+static void ring_feature(void) { request.ring.tp_feature_req_word = 1; good(); }
 static void name_empty(void) { request.interface[0] = '\0'; good(); }
 static void name_path(void) { strcpy(request.interface, "../../x"); good(); }
 static void name_dots(void) { strcpy(request.interface, ".."); good(); }
@@ -152,7 +160,9 @@ static const struct {
 	SCENARIO(long_by_one), SCENARIO(header_only), SCENARIO(twice), SCENARIO(version_0),
 	SCENARIO(version_next), SCENARIO(type_reply), SCENARIO(type_packet_fd), SCENARIO(type_lookup),
 	SCENARIO(type_rubbish), SCENARIO(flags_unknown), SCENARIO(flags_all), SCENARIO(snaplen_0),
-	SCENARIO(snaplen_large), SCENARIO(snaplen_negative), SCENARIO(name_empty), SCENARIO(name_path),
+	SCENARIO(snaplen_large), SCENARIO(snaplen_negative),
+	SCENARIO(ring_large), SCENARIO(ring_wraps_around), SCENARIO(ring_private), SCENARIO(ring_feature),
+	SCENARIO(name_empty), SCENARIO(name_path),
 	SCENARIO(name_dots), SCENARIO(name_colon), SCENARIO(name_unterminated), SCENARIO(guard_unterminated),
 	SCENARIO(filter_unterminated), SCENARIO(one_fd), SCENARIO(many_fds), SCENARIO(fds_at_the_end),
 	SCENARIO(empty_at_the_end), SCENARIO(closed), SCENARIO(not_half_closed), SCENARIO(lookup_on_capture),

@@ -40,7 +40,8 @@ DEFINITION = re.compile(r"\w[\w ]*[ *]\w+\(")  # or a prototype: calls are inden
 
 HELPER_SYSCALLS = {
     "recvmsg": 2, "sendmsg": 2, "bind": 2, "PACKET_VERSION": 1, "PACKET_RESERVE": 1,
-    "PACKET_AUXDATA": 1, "PACKET_ADD_MEMBERSHIP": 1, "PACKET_IGNORE_OUTGOING": 1, "SIOCGIFINDEX": 1,
+    "PACKET_AUXDATA": 1, "PACKET_ADD_MEMBERSHIP": 1, "PACKET_IGNORE_OUTGOING": 1, "PACKET_RX_RING": 1,
+    "SIOCGIFINDEX": 1,
     "SIOCGIFHWADDR": 1,
     "SIOCGIFMTU": 1, "SIOCGIFFLAGS": 1, "SIOCETHTOOL": 1, "getsockopt": 1, "eventfd2": 1, "uname": 1,
     "SO_ATTACH_FILTER": 1,

@@ -9,13 +9,15 @@ from hostile.arena import HERE, ROOT, Witness, give_capability, run
 
 PROBES = re.findall(r'^\t\t\{ "(\w+)", (?:SYS_|-)', (HERE / "probe.c").read_text(), re.M)
 # libpcap needs these in the helper, on a socket whose filter is not locked yet: none of them sends.
-HELPER_NEEDS = {"bind", "filter_attach", "filter_detach", "filter_unlock", "membership", "version",
+HELPER_NEEDS = {"bind", "filter_attach", "filter_detach", "filter_unlock", "membership", "rx_ring",
+                "version",
                 "close_stdout", "close_stderr", "close_stdout_high_bits"}
 HELPER_SEES_NO_FILE = {"open", "openat", "write", "write_high_bits"}  # ENOENT, whatever is there
 SENDING = {"write", "write_high_bits", "writev", "sendto", "sendmsg", "sendmmsg"}
 # Of the rest, what works in a process of this kind that has no sandbox.
 WORKS_UNCONFINED = SENDING | {
-    "bind", "membership", "qdisc_bypass", "socket_unix", "socketpair", "open", "openat", "memfd_create", "execve",
+    "bind", "membership", "rx_ring", "qdisc_bypass", "socket_unix", "socketpair", "open", "openat",
+    "memfd_create", "execve",
     "execveat", "clone", "clone3", "fork", "mprotect_exec", "mmap_exec", "dup", "dup2_stdout", "dup3_stdout",
     "fcntl_dupfd", "prctl_dumpable", "chdir", "close_stdout", "close_stderr", "close_stdout_high_bits"}
 
@@ -38,7 +40,7 @@ def build_with_probe(stage, folder, program, wraps, define):
 @pytest.fixture(scope="module")
 def taken_writer(stage, attackers):
     (attackers / "writer").mkdir()
-    return build_with_probe(stage, attackers / "writer", "cf-pcap-writer", ["ring_create"], ["-DIN_WRITER"])
+    return build_with_probe(stage, attackers / "writer", "cf-pcap-writer", ["ring_map"], ["-DIN_WRITER"])
 
 
 @pytest.fixture(scope="module")

@@ -138,6 +138,28 @@ static void open_request_takes_a_snaplen_from_1_to_262144(void **state)
 	}
 }
 
+static void open_request_takes_a_ring_of_at_most_64_mib(void **state)
+{
+	static const struct {
+		struct tpacket_req3 ring;
+		bool valid;
+	} CASES[] = {
+		{ { .tp_block_size = 1 << 20, .tp_block_nr = 64 }, true },
+		{ { .tp_block_size = 1 << 20, .tp_block_nr = 65 }, false },
+		{ { .tp_block_size = 1 << 16, .tp_block_nr = 1 << 16 }, false },
+		{ { .tp_block_size = UINT32_MAX, .tp_block_nr = UINT32_MAX }, false },
+		{ { .tp_block_size = 1 << 20, .tp_block_nr = 2, .tp_sizeof_priv = 1 }, false },
+		{ { .tp_block_size = 1 << 20, .tp_block_nr = 2, .tp_feature_req_word = 1 }, false },
+	};
+	struct open_request request = open_request();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(CASES); i++) {
+		request.ring = CASES[i].ring;
+		assert_int_equal(open_accepts(&request), CASES[i].valid);
+	}
+}
+
 static void interface_name_may_have_15_characters(void **state)
 {
 	(void)state;
@@ -417,6 +439,7 @@ int main(void)
 		cmocka_unit_test(open_request_of_another_type_is_refused),
 		cmocka_unit_test(open_request_takes_every_known_flag_and_no_other),
 		cmocka_unit_test(open_request_takes_a_snaplen_from_1_to_262144),
+		cmocka_unit_test(open_request_takes_a_ring_of_at_most_64_mib),
 		cmocka_unit_test(interface_name_may_have_15_characters),
 		cmocka_unit_test(interface_name_must_be_terminated),
 		cmocka_unit_test(interface_name_must_not_be_empty),

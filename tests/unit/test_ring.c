@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol.h"
 #include "scratch.h"
 
 #define BLOCK_SIZE 4096
@@ -355,10 +356,34 @@ static void blocks_are_released_in_order_and_no_others(void **state)
 
 static void a_ring_needs_a_packet_socket(void **state)
 {
+	const struct tpacket_req3 layout = ring_layout(RING_BYTES_DEFAULT, 65535);
 	struct ring none;
 
 	(void)state;
-	assert_int_equal(ring_create(&none, -1, RING_BYTES_DEFAULT, 65535), -1);
+	assert_int_equal(ring_map(&none, -1, &layout), -1);
+}
+
+static void a_ring_has_the_size_asked_for_in_blocks_that_hold_a_packet(void **state)
+{
+	static const size_t SIZES[] = { RING_BYTES_LEAST, RING_BYTES_LEAST + 1, 1u << 20, RING_BYTES_DEFAULT,
+					RING_BYTES_MOST };
+	static const uint32_t SNAPLENS[] = { 1, 96, 65535, SNAPLEN_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(SIZES) * COUNT_OF(SNAPLENS); i++) {
+		size_t bytes = SIZES[i / COUNT_OF(SNAPLENS)];
+		uint32_t snaplen = SNAPLENS[i % COUNT_OF(SNAPLENS)];
+		struct tpacket_req3 layout = ring_layout(bytes, snaplen);
+		size_t total = (size_t)layout.tp_block_size * layout.tp_block_nr;
+
+		assert_true(layout.tp_block_size > snaplen);
+		assert_int_equal(layout.tp_block_size % 4096, 0);
+		assert_true(layout.tp_block_nr >= 2);
+		assert_true(total <= bytes || layout.tp_block_nr == 2);
+		assert_true(total <= RING_BYTES_MOST && total > bytes / 2);
+		assert_int_equal(layout.tp_frame_size, layout.tp_block_size);
+		assert_int_equal(layout.tp_frame_nr, layout.tp_block_nr);
+	}
 }
 
 #define RING_TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
@@ -387,6 +412,7 @@ int main(void)
 		RING_TEST(the_ring_wraps_around),
 		RING_TEST(blocks_are_released_in_order_and_no_others),
 		RING_TEST(a_ring_needs_a_packet_socket),
+		RING_TEST(a_ring_has_the_size_asked_for_in_blocks_that_hold_a_packet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
