@@ -340,8 +340,8 @@ static void report_ending(const struct run *run)
 
 static bool ended_well(const struct run *run)
 {
-	return run->output != OUTPUT_FAILED && run->ending != ENDING_INTERFACE_GONE &&
-	       run->ending != ENDING_RING_CORRUPT;
+	return run->output != OUTPUT_FAILED && !output_torn() &&
+	       run->ending != ENDING_INTERFACE_GONE && run->ending != ENDING_RING_CORRUPT;
 }
 
 static void run_until_end(struct run *run)

@@ -114,6 +114,9 @@ static int capture_packets(const struct options *options)
 					  .filter = filter };
 	session_filter(&session, options, filter, sizeof filter);
 	describe_system(&capture.format);
+	if (output_is_stderr())
+		log_record(LOG_WARN, "stdout and stderr are the same, messages make the pcap unreadable",
+			   LOG_FIELDS(LOG_TEXT("hint", "redirect stderr elsewhere, not with 2>&1")));
 	/* Looking up names and compiling the filter is not capturing. */
 	if (stop_after(options->duration) != 0)
 		return fail("cannot set the duration", strerror(errno));

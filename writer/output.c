@@ -61,6 +61,15 @@ bool output_is_terminal(void)
 	return isatty(STDOUT_FILENO) == 1;
 }
 
+bool output_is_stderr(void)
+{
+	struct stat packets, messages;
+
+	return fstat(STDOUT_FILENO, &packets) == 0 && fstat(STDERR_FILENO, &messages) == 0 &&
+	       !S_ISCHR(packets.st_mode) && packets.st_dev == messages.st_dev &&
+	       packets.st_ino == messages.st_ino;
+}
+
 uint8_t *output_space(void)
 {
 	return copies + copied;
@@ -151,8 +160,12 @@ static size_t boundary_after(size_t done)
 static void enlarge_send_buffer(void)
 {
 	const int bytes = SEND_BUFFER_LAST;
+	int now = 0;
+	socklen_t length = sizeof now;
 
-	setsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	/* TCP may have made it larger than we may ask for. */
+	if (getsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &now, &length) == 0 && now < bytes)
+		setsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
 /* A file on a full disk keeps its last whole record. */

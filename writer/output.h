@@ -21,6 +21,9 @@ const char *output_prepare(void);
 /* True when stdout is a terminal. */
 bool output_is_terminal(void);
 
+/* True when messages go where packets go: to the same pipe, socket or file. */
+bool output_is_stderr(void);
+
 /*
  * Where the next bytes of the record that is being built are to be put, and that `length` of
  * them have been. There is room for a record begun when output_has_room() was true.

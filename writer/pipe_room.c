@@ -19,55 +19,56 @@
 struct unread_write {
 	uint64_t end; /* bytes from the start of everything */
 	size_t pages; /* that it takes up at most */
+	bool filled;  /* all of them but the last: it is one write, and ours */
 };
 
 static struct unread_write writes[WRITES_MAX];
 static size_t first, count;
 static size_t pages_used; /* by all of them */
 static uint64_t written;
-static size_t capacity, page;
+static size_t page;
 
 static size_t pages_of(size_t bytes)
 {
 	return (bytes + page - 1) / page;
 }
 
-static void remember(size_t bytes, size_t pages)
+static void remember(size_t bytes, size_t pages, bool filled)
 {
 	written += bytes;
 	pages_used += pages;
 	if (count < WRITES_MAX)
-		writes[(first + count++) % WRITES_MAX] = (struct unread_write){ written, pages };
+		writes[(first + count++) % WRITES_MAX] = (struct unread_write){ written, pages, filled };
 	else {
 		struct unread_write *last = &writes[(first + count - 1) % WRITES_MAX];
-		last->end = written;
-		last->pages += pages;
+		*last = (struct unread_write){ written, last->pages + pages, false };
 	}
+}
+
+size_t pipe_room_capacity(void)
+{
+	int bytes = fcntl(STDOUT_FILENO, F_GETPIPE_SZ); /* fails for anything but a pipe */
+
+	return bytes > 0 ? (size_t)bytes : 0;
 }
 
 size_t pipe_room_start(void)
 {
-	int bytes = fcntl(STDOUT_FILENO, F_GETPIPE_SZ); /* fails for anything but a pipe */
-	int flags = fcntl(STDOUT_FILENO, F_GETFL);
 	size_t unread;
 
-	if (bytes > 0 && bytes < (int)PIPE_ROOM_WANTED &&
-	    fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_ROOM_WANTED) > 0) /* may be refused */
-		bytes = (int)PIPE_ROOM_WANTED;
-	if (bytes <= 0 || flags < 0 || (flags & O_DIRECT) != 0) /* whose pages are not filled up, pipe(2) */
-		return 0;
-	capacity = (size_t)bytes;
+	if (pipe_room_capacity() < PIPE_ROOM_WANTED)
+		fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_ROOM_WANTED); /* may be refused */
 	page = (size_t)sysconf(_SC_PAGESIZE);
-	/* What others left in it may be spread thinly: of two pages in a row, less than one is empty. */
-	unread = pipe_room_unread();
+	/* What others left in it may be spread thinly, a byte to a page. */
+	unread = pipe_room_capacity() > 0 ? pipe_room_unread() : 0;
 	if (unread > 0)
-		remember(unread, 2 * pages_of(unread) + 1);
-	return capacity;
+		remember(unread, unread, false);
+	return pipe_room_capacity();
 }
 
 void pipe_room_written(size_t bytes)
 {
-	remember(bytes, pages_of(bytes));
+	remember(bytes, pages_of(bytes), true);
 }
 
 size_t pipe_room_unread(void)
@@ -89,15 +90,16 @@ static void forget_read(size_t unread)
 
 size_t pipe_room(size_t unread)
 {
-	size_t used, rest;
+	size_t capacity = pipe_room_capacity(), used, rest; /* its reader may have changed it */
 
 	forget_read(unread);
 	if (unread == 0)
 		return capacity;
 	used = pages_used;
-	rest = count > 0 ? pages_of(unread - (size_t)(written - writes[first].end)) + 1 : 0;
-	if (count > 0 && rest < writes[first].pages)
-		used -= writes[first].pages - rest;
+	if (count > 0 && writes[first].filled) {
+		rest = pages_of(unread - (size_t)(written - writes[first].end)) + 1;
+		used -= rest < writes[first].pages ? writes[first].pages - rest : 0;
+	}
 	return used < capacity / page ? capacity - used * page : 0;
 }
 

@@ -7,11 +7,11 @@
 /* What a pipe on stdout is enlarged to: fs.pipe-max-size for an ordinary user. */
 #define PIPE_ROOM_WANTED (1u << 20)
 
-/*
- * Enlarges the pipe where the kernel lets us. Returns its capacity in bytes, or 0 if stdout is no
- * pipe, or one whose room cannot be told. The others may be used only if it was not 0.
- */
+/* Enlarges the pipe where the kernel lets us. Returns its capacity; if that is 0, ask nothing else. */
 size_t pipe_room_start(void);
+
+/* Bytes that it holds at most; 0 if stdout is no pipe. Its reader, too, may change it at any time. */
+size_t pipe_room_capacity(void);
 
 /* To be told of each write to it: of how many bytes, more than 0. */
 void pipe_room_written(size_t bytes);
@@ -21,7 +21,8 @@ size_t pipe_room_unread(void);
 
 /*
  * A number of bytes that one write is sure not to block for, given what pipe_room_unread() returned
- * since the last write; the whole capacity if that was 0. As long as no other process writes to it.
+ * since the last write; the whole capacity if that was 0. As long as no other process
+ * writes to it or makes it smaller.
  */
 size_t pipe_room(size_t unread);
 

@@ -5,6 +5,7 @@
  */
 #include "sandbox_rules.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -27,6 +28,8 @@ static const struct sandbox_rule RULES[] = {
 	SANDBOX_ALLOW_IF(newfstatat, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO)), /* glibc's fstat() */
 	SANDBOX_ALLOW_IF(ioctl, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
 			 SANDBOX_ARGUMENT_IS(1, FIONREAD)),
+	SANDBOX_ALLOW_IF(fcntl, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
+			 SANDBOX_ARGUMENT_IS(1, F_GETPIPE_SZ)),
 	SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
 			 SANDBOX_ARGUMENT_IS(1, SOL_SOCKET), SANDBOX_ARGUMENT_IS(2, SO_SNDBUF)),
 

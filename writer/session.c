@@ -2,14 +2,12 @@
 #include "session.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,12 +18,11 @@
 #include "guard.h"
 #include "interfaces.h"
 #include "log.h"
+#include "places.h"
 #include "privilege.h"
 #include "resolver.h"
 #include "ring.h"
 #include "stop.h"
-
-#define PLACES 8 /* captures per network namespace: with RING_BYTES_MOST, 512 MiB */
 
 static bool is_channel(int fd)
 {
@@ -44,33 +41,6 @@ bool session_is_genuine(void)
 	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
 	       privilege_is_dropped() &&
 	       is_channel(WRITER_CAPTURE_CHANNEL_FD) && is_channel(WRITER_LOOKUP_CHANNEL_FD);
-}
-
-/* A name in the abstract namespace is per network namespace and gone with its holder, unix(7). */
-static int bind_place(int place, unsigned int number)
-{
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "cf-pcap.%u", number);
-
-	return bind(place, (const struct sockaddr *)&name,
-		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length));
-}
-
-static int take_place(void)
-{
-	int place = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (place < 0) {
-		log_record(LOG_ERROR, "cannot make a socket", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
-		return -1;
-	}
-	for (unsigned int number = 0; number < PLACES; number++)
-		if (bind_place(place, number) == 0)
-			return 0; /* open until the process ends */
-	close(place);
-	log_record(LOG_ERROR, "too many captures in this container, end one first",
-		   LOG_FIELDS(LOG_NUMBER("limit", PLACES)));
-	return -1;
 }
 
 static void make_guard(struct session *session, const struct options *options)
@@ -233,7 +203,7 @@ int session_open(struct session *session, const struct options *options)
 		return -1;
 	}
 	/* After the fork: only this process is to hold the place. */
-	placed = take_place();
+	placed = places_take();
 	result = placed == 0 ? exchange(&request, &session->reply) : -1;
 	resolver_stop(resolver);
 	if (placed == 0 && result == -1)
@@ -250,6 +220,8 @@ int session_open(struct session *session, const struct options *options)
 				      LOG_NUMBER("link-type", (uint64_t)session->reply.link_type)));
 		return -1;
 	}
+	if (places_check_memory() != 0)
+		return -1;
 	report_filter(session, options);
 	signal(SIGCHLD, SIG_IGN); /* how the helper ends is no longer asked: the kernel reaps it, wait(2) */
 	return 0;

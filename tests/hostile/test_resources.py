@@ -51,6 +51,30 @@ def test_the_ninth_capture_gets_a_clear_message_and_a_killed_one_frees_its_place
     wait_until(lambda: packet_sockets(ns) == PLACES)  # a refused one has a helper for a moment
 
 
+HOLD_RINGS = """
+import socket, struct, sys
+held = []
+for _ in range(int(sys.argv[1])):
+    held.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+    held[-1].setsockopt(263, 10, 2)  # SOL_PACKET, PACKET_VERSION: TPACKET_V3
+    held[-1].setsockopt(263, 5, struct.pack("7I", 1 << 20, 64, 1 << 20, 64, 8, 0, 0))  # PACKET_RX_RING
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("rings, captured", [(7, True), (8, False)])
+def test_rings_whose_places_are_free_again_count(stage, ns, crowd, rings, captured):
+    """As somebody keeps them who reads a killed capture's /proc/PID/cmdline into memory that never comes."""
+    crowd.append(spawn(["/usr/bin/python3", "-c", HOLD_RINGS, str(rings)], ns, uid=0, stdin=subprocess.PIPE,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+    assert crowd[-1].stdout.readline() == b"held\n"
+    assert len(begin(stage, ns, crowd, "-buffer-size", "64M")) == (24 if captured else 0)
+    if not captured:
+        _, messages = crowd[-1].communicate(timeout=20)
+        assert crowd[-1].returncode == 1 and b"too much kernel memory in this container" in messages
+
+
 def test_captures_elsewhere_take_no_place_here(stage, ns, crowd):
     for _ in range(PLACES):
         assert len(begin(stage, ns, crowd)) == 24

@@ -2,6 +2,7 @@
 #ifndef CFPCAP_TESTS_SCRATCH_H
 #define CFPCAP_TESTS_SCRATCH_H
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

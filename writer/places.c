@@ -1,0 +1,118 @@
+/* The bound of kernel memory: names in the abstract namespace, and what sock_diag(7) says of rings. */
+#include "places.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/packet_diag.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "log.h"
+
+#define DUMP_BYTES 32768 /* what the kernel sends at a time is less */
+
+/* A name in the abstract namespace is per network namespace and gone with its holder, unix(7). */
+static int bind_place(int place, unsigned int number)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "cf-pcap.%u", number);
+
+	return bind(place, (const struct sockaddr *)&name,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length));
+}
+
+int places_take(void)
+{
+	int place = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (place < 0) {
+		log_record(LOG_ERROR, "cannot make a socket", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+		return -1;
+	}
+	for (unsigned int number = 0; number < PLACES; number++)
+		if (bind_place(place, number) == 0)
+			return 0; /* open until the process ends */
+	close(place);
+	log_record(LOG_ERROR, "too many captures in this container, end one first",
+		   LOG_FIELDS(LOG_NUMBER("limit", PLACES)));
+	return -1;
+}
+
+static int ask_for_rings(void)
+{
+	const struct {
+		struct nlmsghdr header;
+		struct packet_diag_req wanted;
+	} request = {
+		{ .nlmsg_len = sizeof request,
+		  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		{ .sdiag_family = AF_PACKET, .pdiag_show = PACKET_SHOW_RING_CFG },
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+
+	if (fd >= 0 && send(fd, &request, sizeof request, 0) != sizeof request) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Bytes of the rings of one socket. */
+static uint64_t socket_memory(const struct nlmsghdr *message)
+{
+	const char *at = (const char *)message + NLMSG_SPACE(sizeof(struct packet_diag_msg));
+	const char *end = (const char *)message + message->nlmsg_len;
+	uint64_t sum = 0;
+
+	while (end - at >= (ptrdiff_t)RTA_LENGTH(0)) {
+		const struct rtattr *attribute = (const void *)at;
+		const struct packet_diag_ring *ring = (const void *)(at + RTA_LENGTH(0));
+		if (attribute->rta_len < RTA_LENGTH(0) || attribute->rta_len > end - at)
+			break;
+		if ((attribute->rta_type == PACKET_DIAG_RX_RING || attribute->rta_type == PACKET_DIAG_TX_RING) &&
+		    attribute->rta_len >= RTA_LENGTH(sizeof *ring))
+			sum += (uint64_t)ring->pdr_block_size * ring->pdr_block_nr;
+		at += RTA_ALIGN(attribute->rta_len);
+	}
+	return sum;
+}
+
+/* Bytes of all rings in this network namespace; 0 where the kernel does not tell. */
+static uint64_t ring_memory(void)
+{
+	static _Alignas(struct nlmsghdr) char answer[DUMP_BYTES];
+	CLEANUP(cleanup_fd) int fd = ask_for_rings();
+	uint64_t sum = 0;
+	ssize_t received;
+
+	while (fd >= 0 && (received = recv(fd, answer, sizeof answer, 0)) > 0) {
+		unsigned int left = (unsigned int)received;
+		for (struct nlmsghdr *message = (void *)answer; NLMSG_OK(message, left);
+		     message = NLMSG_NEXT(message, left)) {
+			if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+				return sum; /* NLMSG_DONE or NLMSG_ERROR */
+			sum += socket_memory(message);
+		}
+	}
+	return sum;
+}
+
+int places_check_memory(void)
+{
+	uint64_t used = ring_memory();
+
+	if (used <= PLACES_BYTES)
+		return 0;
+	log_record(LOG_ERROR, "captures take up too much kernel memory in this container, end one first",
+		   LOG_FIELDS(LOG_NUMBER("bytes", used), LOG_NUMBER("limit", PLACES_BYTES)));
+	return -1;
+}
