@@ -190,26 +190,23 @@ struct flush_state {
 	bool last_record;     /* only the end of this record is still to be written */
 };
 
-/* Waits for a condition of poll(2), or for none, `most` ns at most. True if it came about. */
-static bool wait_for_reader(short events, long most, enum output_result *result)
+/* Waits `most` ns at most, for a condition of poll(2) or for nothing but the reader going away. */
+static enum output_result wait_for_reader(short events, long most)
 {
 	struct pollfd watched = { .fd = STDOUT_FILENO, .events = events };
-	int ready = ppoll(&watched, 1, &(struct timespec){ 0, most }, NULL);
 
-	*result = ready > 0 && (watched.revents & (POLLERR | POLLHUP)) != 0 ? OUTPUT_READER_GONE : OUTPUT_OK;
-	return ready > 0 && (watched.revents & events) != 0;
+	if (ppoll(&watched, 1, &(struct timespec){ 0, most }, NULL) > 0 &&
+	    (watched.revents & (POLLERR | POLLHUP)) != 0)
+		return OUTPUT_READER_GONE;
+	return OUTPUT_OK;
 }
 
 /* Waits until there is room for what there was none for. */
 static enum output_result wait_for_room(void)
 {
-	enum output_result result;
-
 	if (pipe_room_for_page()) /* for more than that: nothing tells when */
-		wait_for_reader(0, RETRY_NS, &result);
-	else
-		wait_for_reader(POLLOUT, FULL_NS, &result);
-	return result;
+		return wait_for_reader(0, RETRY_NS);
+	return wait_for_reader(POLLOUT, FULL_NS);
 }
 
 /* Many small writes cost more than a few large ones. */
@@ -281,15 +278,10 @@ static bool out_of_patience(struct flush_state *state)
 /* What a failed write means; OUTPUT_OK: nothing, try again. */
 static enum output_result judge_error(void)
 {
-	enum output_result result;
-
-
 	if (errno == EPIPE || errno == ECONNRESET)
 		return OUTPUT_READER_GONE;
-	if (errno == EAGAIN) { /* somebody else has made stdout non-blocking */
-		wait_for_reader(POLLOUT, RETRY_NS, &result);
-		return result;
-	}
+	if (errno == EAGAIN) /* somebody else has made stdout non-blocking */
+		return wait_for_reader(POLLOUT, RETRY_NS);
 	return errno == EINTR ? OUTPUT_OK : OUTPUT_FAILED;
 }
 
@@ -326,7 +318,7 @@ static enum output_result write_pending(struct flush_state *state)
 	while (result == OUTPUT_OK && state->done < pending) {
 		size_t end = next_end(state);
 		if (end > state->done && is_worth_waiting(state, end)) {
-			wait_for_reader(0, GATHER_NS, &result);
+			result = wait_for_reader(0, GATHER_NS);
 			state->gathered = true;
 		} else if (end > state->done)
 			result = write_up_to(state, end);

@@ -12,7 +12,7 @@
 #include "pipe_room.h"
 
 #define BUSY_PACKETS_PER_MS 2 /* from here on wake-ups outweigh the packets */
-#define SLEEP_MOST_MS (50 - RING_RETIRE_TIMEOUT_MS - 2) /* a packet is printed after 50 ms at most */
+#define SLEEP_MOST_MS 50 /* and the retire timeout more, until a packet is printed */
 #define FULL_SHARE 4          /* a sleep is to fill a quarter of the ring at most */
 #define WRITTEN_MOST (PIPE_ROOM_WANTED / 8 * 7) /* and no more than one write to the pipe takes */
 
