@@ -55,7 +55,7 @@ static int ask_for_rings(void)
 		{ .nlmsg_len = sizeof request,
 		  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 		  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		{ .sdiag_family = AF_PACKET, .pdiag_show = PACKET_SHOW_RING_CFG },
+		{ .sdiag_family = AF_PACKET, .pdiag_show = PACKET_SHOW_INFO | PACKET_SHOW_RING_CFG },
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 
@@ -66,27 +66,28 @@ static int ask_for_rings(void)
 	return fd;
 }
 
-/* Bytes of the rings of one socket. */
+/* Bytes of the ring of one socket, if that is the user's. */
 static uint64_t socket_memory(const struct nlmsghdr *message)
 {
 	const char *at = (const char *)message + NLMSG_SPACE(sizeof(struct packet_diag_msg));
 	const char *end = (const char *)message + message->nlmsg_len;
-	uint64_t sum = 0;
+	struct packet_diag_ring ring = { 0 };
+	uint32_t owner = UINT32_MAX;
 
 	while (end - at >= (ptrdiff_t)RTA_LENGTH(0)) {
 		const struct rtattr *attribute = (const void *)at;
-		const struct packet_diag_ring *ring = (const void *)(at + RTA_LENGTH(0));
 		if (attribute->rta_len < RTA_LENGTH(0) || attribute->rta_len > end - at)
 			break;
-		if ((attribute->rta_type == PACKET_DIAG_RX_RING || attribute->rta_type == PACKET_DIAG_TX_RING) &&
-		    attribute->rta_len >= RTA_LENGTH(sizeof *ring))
-			sum += (uint64_t)ring->pdr_block_size * ring->pdr_block_nr;
+		if (attribute->rta_type == PACKET_DIAG_RX_RING && attribute->rta_len >= RTA_LENGTH(sizeof ring))
+			memcpy(&ring, at + RTA_LENGTH(0), sizeof ring);
+		if (attribute->rta_type == PACKET_DIAG_UID && attribute->rta_len >= RTA_LENGTH(sizeof owner))
+			memcpy(&owner, at + RTA_LENGTH(0), sizeof owner);
 		at += RTA_ALIGN(attribute->rta_len);
 	}
-	return sum;
+	return owner == getuid() ? (uint64_t)ring.pdr_block_size * ring.pdr_block_nr : 0;
 }
 
-/* Bytes of all rings in this network namespace; 0 where the kernel does not tell. */
+/* Bytes of all rings of the user's in this network namespace; 0 where the kernel does not tell. */
 static uint64_t ring_memory(void)
 {
 	static _Alignas(struct nlmsghdr) char answer[DUMP_BYTES];

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hostile.arena import packet_sockets, spawn
-from support import Namespace, wait_until
+from support import USER, Namespace, wait_until
 
 PLACES = 8
 RING_MOST = 64 << 20
@@ -52,7 +52,8 @@ def test_the_ninth_capture_gets_a_clear_message_and_a_killed_one_frees_its_place
 
 
 HOLD_RINGS = """
-import socket, struct, sys
+import ctypes, socket, struct, sys
+ctypes.CDLL(None).setfsuid(int(sys.argv[2]))  # whose the sockets are
 held = []
 for _ in range(int(sys.argv[1])):
     held.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
@@ -63,10 +64,10 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("rings, captured", [(7, True), (8, False)])
-def test_rings_whose_places_are_free_again_count(stage, ns, crowd, rings, captured):
-    """As somebody keeps them who reads a killed capture's /proc/PID/cmdline into memory that never comes."""
-    crowd.append(spawn(["/usr/bin/python3", "-c", HOLD_RINGS, str(rings)], ns, uid=0, stdin=subprocess.PIPE,
+@pytest.mark.parametrize("rings, owner, captured", [(7, USER, True), (8, USER, False), (8, 0, True)])
+def test_rings_whose_places_are_free_again_count(stage, ns, crowd, rings, owner, captured):
+    """As somebody keeps his who reads a killed capture's /proc/PID/cmdline into memory that never comes."""
+    crowd.append(spawn(["/usr/bin/python3", "-c", HOLD_RINGS, rings, owner], ns, uid=0, stdin=subprocess.PIPE,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE))
     assert crowd[-1].stdout.readline() == b"held\n"
     assert len(begin(stage, ns, crowd, "-buffer-size", "64M")) == (24 if captured else 0)
