@@ -11,7 +11,11 @@
 
 int main(void)
 {
-	static struct open_request request = { { PROTOCOL_VERSION, MESSAGE_OPEN }, 0, 65535, 0, "lo", "", "" };
+	static struct open_request request = { .header = { PROTOCOL_VERSION, MESSAGE_OPEN },
+					       .snaplen = 65535,
+					       .ring = { .tp_block_size = 1 << 16, .tp_block_nr = 4, .tp_frame_size = 1 << 16,
+							 .tp_frame_nr = 4, .tp_retire_blk_tov = 10 },
+					       .interface = "lo" };
 	struct open_reply reply;
 	struct packet_fd_message message;
 	static const char frame[60] = "\xff\xff\xff\xff\xff\xff\x02\0\0\0\0\x01\x88\xb5INJECTED";

@@ -144,7 +144,7 @@ def test_nothing_is_left_when_the_client_is_ended(remote, chatter, host, number,
     if not quiet:
         chatter()
     client = capture_home(remote, f"ssh {host} {HELPER} -interface lo", path, instance_ports=ENVOY_PORTS)
-    assert len(remote.container.captures()) == 1
+    wait_until(lambda: len(remote.container.captures()) == 1)  # the helper is gone, or about to be
     if not quiet:
         wait_until(lambda: path.stat().st_size > 1000)
     os.killpg(client.pid, number)
