@@ -40,6 +40,7 @@ struct run {
 	enum output_result output; /* once it is not OUTPUT_OK, nothing more is written */
 	unsigned int held; /* blocks that unwritten output refers to */
 	bool losing;       /* packets say that others before them were dropped */
+	bool full;         /* as many packets or bytes as were asked for */
 	struct presence presence;
 	int64_t drained_ms; /* after a stop request: when the ring has shown everything */
 	struct progress progress;
@@ -50,6 +51,12 @@ static void end(struct run *run, enum ending ending)
 	stop_begin(); /* whatever the reason, a reader that stalls now is given up */
 	if (run->ending == RUNNING || run->ending == ENDING_ASKED)
 		run->ending = ending;
+}
+
+static void end_full(struct run *run, enum ending ending)
+{
+	run->full = true; /* also if it is ending already */
+	end(run, ending);
 }
 
 static void end_output(struct run *run, enum output_result result)
@@ -67,10 +74,14 @@ static void flush(struct run *run)
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
 	if (result != OUTPUT_OK)
 		end_output(run, result);
-	if (run->packets >= output_lost_records()) /* the file header is no packet */
-		run->packets -= output_lost_records();
 	ring_release(&run->ring, run->held);
 	run->held = 0;
+}
+
+static void flush_packets(struct run *run)
+{
+	flush(run);
+	run->packets -= output_lost_records();
 }
 
 /* Reading clears the kernel's counts: this is the one place that does. */
@@ -137,7 +148,7 @@ static bool append(struct run *run, const struct packet *packet)
 	frame_make(&frame, format->link_type, format->snaplen, packet);
 	captured = frame.head_length + frame.body_length;
 	if (exceeds_size(run, captured)) {
-		end(run, ENDING_SIZE);
+		end_full(run, ENDING_SIZE);
 		return false;
 	}
 	at += format_record_head(format, at, packet, captured, frame.original);
@@ -155,13 +166,13 @@ static bool append(struct run *run, const struct packet *packet)
 	output_end_record();
 	if (++run->packets != run->capture->options->count)
 		return true;
-	end(run, ENDING_COUNT);
+	end_full(run, ENDING_COUNT);
 	return false;
 }
 
 static bool may_go_on(const struct run *run)
 {
-	return run->output == OUTPUT_OK &&
+	return run->output == OUTPUT_OK && !run->full &&
 	       (run->ending == RUNNING || run->ending == ENDING_ASKED ||
 		run->ending == ENDING_INTERFACE_GONE);
 }
@@ -178,7 +189,7 @@ static bool take(struct run *run, const struct packet *packet)
 	if (!is_wanted(run, packet))
 		return true;
 	if (!output_has_room(COPIED_MOST)) {
-		flush(run);
+		flush_packets(run);
 		if (!may_go_on(run))
 			return false;
 	}
@@ -222,10 +233,10 @@ static void drain(struct run *run)
 		drained.blocks++;
 		run->held++;
 		if (output_pending() >= BATCH_BYTES || run->held * HELD_SHARE >= run->ring.block_count)
-			flush(run);
+			flush_packets(run);
 	}
 	if (output_pending() > 0 || run->held > 0)
-		flush(run);
+		flush_packets(run);
 	if (run->losing)
 		count_drops(run);
 	drained.bytes = output_written() - bytes;
@@ -276,7 +287,7 @@ static void announce_stop(struct run *run)
 /* A stop was requested, and all that had arrived by then is in the ring for us to see. */
 static bool stop_is_due(struct run *run)
 {
-	if (!stop_requested())
+	if (!stop_asked())
 		return false;
 	if (run->stop_time == 0)
 		announce_stop(run);
@@ -356,6 +367,8 @@ static void run_until_end(struct run *run)
 		else if (run->ending == RUNNING)
 			wait_for_packets(run);
 	}
+	if (stop_asked() && run->stop_time == 0) /* while the reader took nothing, and for no better reason */
+		announce_stop(run);
 }
 
 /* Nothing more arrives, but the last block may still be open. */
@@ -390,9 +403,9 @@ int capture_run(struct capture *capture)
 	if (run.ending == ENDING_INTERFACE_GONE)
 		drain_last(&run);
 	count_drops(&run);
-	report_ending(&run);
 	if (run.output == OUTPUT_OK)
 		write_trailer(&run);
+	report_ending(&run);
 	log_record(LOG_INFO, "stopped capture",
 		   LOG_FIELDS(LOG_NUMBER("packets", run.packets), LOG_NUMBER("bytes", output_written()),
 			      LOG_NUMBER("dropped", run.dropped)));

@@ -29,7 +29,7 @@ struct format_statistics {
 
 #define FORMAT_RECORD_HEAD_MAX 28 /* bytes: an enhanced packet block's fixed part */
 #define FORMAT_RECORD_TAIL_MAX 8  /* padding to 32 bits and the block's length */
-#define FORMAT_HEADER_SIZE (FILTER_TEXT_SIZE + GUARD_TEXT_SIZE + 1024)
+#define FORMAT_HEADER_SIZE (JOINED_FILTER_SIZE + 1024)
 #define FORMAT_TRAILER_SIZE 512
 
 /* Writes the file's header to out (FORMAT_HEADER_SIZE bytes). Returns its length. */

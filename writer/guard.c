@@ -20,6 +20,7 @@
 struct guard {
 	char *text;
 	size_t size, length;
+	bool warned; /* about CF_INSTANCE_PORTS: once, however much of it is odd */
 };
 
 __attribute__((format(printf, 2, 3))) static void add(struct guard *guard, const char *format, ...)
@@ -33,20 +34,23 @@ __attribute__((format(printf, 2, 3))) static void add(struct guard *guard, const
 	vsnprintf(term, sizeof term, format, arguments);
 	va_end(arguments);
 	need = strlen(joint) + strlen(term);
-	if (need >= room) /* a term is whole or not there */
+	if (need >= room) /* a term is whole or not there; all that there can be fit GUARD_TEXT_SIZE */
 		return;
 	snprintf(guard->text + guard->length, room, "%s%s", joint, term);
 	guard->length += need;
 }
 
-static void warn_ports(const char *why)
+static void warn_ports(struct guard *guard, const char *why)
 {
+	if (guard->warned)
+		return;
+	guard->warned = true;
 	log_record(LOG_WARN, "CF_INSTANCE_PORTS is not what the platform sets, parts of it are ignored",
 		   LOG_FIELDS(LOG_TEXT("reason", why)));
 }
 
 /* A port under a key; 0 if the key is missing or is no port. */
-static unsigned int port_of(const json_t *entry, const char *key)
+static unsigned int port_of(struct guard *guard, const json_t *entry, const char *key)
 {
 	const json_t *value = json_object_get(entry, key);
 
@@ -54,7 +58,7 @@ static unsigned int port_of(const json_t *entry, const char *key)
 		return 0;
 	if (!json_is_integer(value) || json_integer_value(value) < 1 ||
 	    json_integer_value(value) > 65535) {
-		warn_ports("a port is not a number from 1 to 65535");
+		warn_ports(guard, "a port is not a number from 1 to 65535");
 		return 0;
 	}
 	return (unsigned int)json_integer_value(value);
@@ -68,29 +72,35 @@ static bool contains(const unsigned int *ports, size_t count, unsigned int port)
 	return false;
 }
 
-static size_t collect_proxy_ports(const json_t *list, unsigned int ports[PROXY_PORT_MAX])
+static void add_port(struct guard *guard, unsigned int port)
 {
+	add(guard, "not tcp port %u", port);
+}
+
+static void add_proxy_ports(struct guard *guard, const json_t *list)
+{
+	unsigned int ports[PROXY_PORT_MAX];
 	size_t count = 0, index;
 	json_t *entry;
 
 	json_array_foreach(list, index, entry) {
 		unsigned int proxy;
 		if (!json_is_object(entry)) {
-			warn_ports("an entry is not an object");
+			warn_ports(guard, "an entry is not an object");
 			continue;
 		}
-		if (port_of(entry, "internal") != SSH_PORT)
+		if (port_of(guard, entry, "internal") != SSH_PORT)
 			continue;
-		proxy = port_of(entry, "internal_tls_proxy");
+		proxy = port_of(guard, entry, "internal_tls_proxy");
 		if (proxy == 0 || contains(ports, count, proxy))
 			continue;
 		if (count == PROXY_PORT_MAX) {
-			warn_ports("more proxies of ssh than there can be");
+			warn_ports(guard, "more proxies of ssh than there can be");
 			break;
 		}
 		ports[count++] = proxy;
+		add_port(guard, proxy);
 	}
-	return count;
 }
 
 static void cleanup_json(json_t **value)
@@ -99,26 +109,26 @@ static void cleanup_json(json_t **value)
 }
 
 /* The ports that the TLS proxy in the container forwards to ssh. */
-static size_t parse_instance_ports(const char *text, unsigned int ports[PROXY_PORT_MAX])
+static void add_instance_ports(struct guard *guard, const char *text)
 {
 	size_t length = strnlen(text, INSTANCE_PORTS_MAX + 1);
 	CLEANUP(cleanup_json) json_t *list = NULL;
 	json_error_t error;
 
 	if (length > INSTANCE_PORTS_MAX) {
-		warn_ports("it is too long");
-		return 0;
+		warn_ports(guard, "it is too long");
+		return;
 	}
 	list = json_loadb(text, length, 0, &error);
 	if (list == NULL) {
-		warn_ports(error.text);
-		return 0;
+		warn_ports(guard, error.text);
+		return;
 	}
 	if (!json_is_array(list)) {
-		warn_ports("it is not a list");
-		return 0;
+		warn_ports(guard, "it is not a list");
+		return;
 	}
-	return collect_proxy_ports(list, ports);
+	add_proxy_ports(guard, list);
 }
 
 struct endpoint {
@@ -173,23 +183,18 @@ static void add_ssh_connection(struct guard *guard, const char *connection)
 	    server.address, (unsigned)server.port, client.address, (unsigned)client.port);
 }
 
-enum guard_result guard_make(char *text, size_t size, const char *interface,
-			     const char *instance_ports, const char *ssh_connection)
+void guard_make(char *text, size_t size, const char *interface, const char *instance_ports,
+		const char *ssh_connection)
 {
-	struct guard guard = { text, size, 0 };
+	struct guard guard = { .text = text, .size = size };
 	bool loopback = strcmp(interface, "lo") == 0, any = strcmp(interface, "any") == 0;
-	unsigned int proxy[PROXY_PORT_MAX];
-	size_t proxy_count = 0;
 
 	text[0] = '\0';
 	/* diego-sshd is reached over lo from the TLS proxy, elsewhere only in a container. */
 	if (loopback || any || instance_ports != NULL)
-		add(&guard, "not tcp port %u", SSH_PORT);
+		add_port(&guard, SSH_PORT);
 	if (instance_ports != NULL && !loopback)
-		proxy_count = parse_instance_ports(instance_ports, proxy);
-	for (size_t i = 0; i < proxy_count; i++)
-		add(&guard, "not tcp port %u", proxy[i]);
+		add_instance_ports(&guard, instance_ports);
 	if (ssh_connection != NULL)
 		add_ssh_connection(&guard, ssh_connection);
-	return guard.length > 0 ? GUARD_MADE : GUARD_NONE;
 }

@@ -114,7 +114,7 @@ int interfaces_list(void)
 		putchar('\n');
 	}
 	printf("%-15s %-4s  %-25s\n", "any", "-", "LINUX_SLL2 (Linux cooked)");
-	return fflush(stdout) == 0 ? 0 : -1;
+	return 0;
 }
 
 void interfaces_report_unknown(const char *name)

@@ -1,8 +1,8 @@
 /* Messages on stderr in the text form of Go's log/slog. */
 #include "log.h"
 
+#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -206,9 +206,9 @@ static void append_field(struct line *line, const struct log_field *field)
 	}
 }
 
-void log_start(bool debug)
+void log_enable_debug(void)
 {
-	debug_enabled = debug;
+	debug_enabled = true;
 }
 
 void log_record(enum log_level level, const char *message, const struct log_field *fields)
@@ -237,9 +237,12 @@ void log_record(enum log_level level, const char *message, const struct log_fiel
 void log_progress(const char *text)
 {
 	static const char ERASE[] = "\r\033[K";
+	struct pollfd terminal = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char shown[160];
 
 	if (*text == '\0' && !progress_shown)
+		return;
+	if (poll(&terminal, 1, 0) != 1) /* stopped with ^S: no reason to stop capturing */
 		return;
 	progress_shown = *text != '\0';
 	snprintf(shown, sizeof shown, "%s%s", ERASE, text);

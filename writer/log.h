@@ -20,14 +20,14 @@ struct log_field {
 #define LOG_NO_FIELDS NULL
 
 /* DEBUG messages are written from now on. */
-void log_start(bool debug);
+void log_enable_debug(void);
 
 /* Writes one line: time, level, msg and the fields. Never fails; what does not fit is cut. */
 void log_record(enum log_level level, const char *message, const struct log_field *fields);
 
 /*
  * Replaces the progress line, which is redrawn in place on a terminal and erased before the
- * next message; "" erases it.
+ * next message; "" erases it. Never blocks: a terminal that takes nothing now keeps what it shows.
  */
 void log_progress(const char *text);
 

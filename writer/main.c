@@ -40,19 +40,27 @@ static void report_flags(const struct options *options)
 			      LOG_NUMBER("snaplen", options->snaplen), LOG_TEXT("filter", options->filter)));
 }
 
+/* Everything that was printed has to arrive. Returns the exit status. */
+static int finish_stdout(void)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return 0;
+	return fail("cannot write to stdout", strerror(errno));
+}
+
 /* What can be answered without a capture. Returns the exit status, or -1 to go on. */
 static int answer_at_once(const struct options *options)
 {
 	if (options->help) {
 		flags_print_help();
-		return fflush(stdout) == 0 ? 0 : EXIT_FAILED;
+		return finish_stdout();
 	}
 	if (options->version) {
 		puts("cf-pcap " CFPCAP_VERSION);
-		return fflush(stdout) == 0 ? 0 : EXIT_FAILED;
+		return finish_stdout();
 	}
 	if (options->list_interfaces)
-		return interfaces_list() == 0 ? 0 : EXIT_FAILED;
+		return interfaces_list() == 0 ? finish_stdout() : EXIT_FAILED;
 	if (options->interface == NULL) {
 		interfaces_report_unknown(NULL);
 		return EXIT_USAGE;
@@ -71,13 +79,16 @@ static void describe_system(struct format *format)
 	format->system = text;
 }
 
-/* There will be no capture: a failure, or a signal, which is an end as asked for, without a file. */
+/* There will be no capture: a failure, or an end as asked for, without a file. */
 static int not_begun(int result)
 {
+	const char *signal_name = stop_signal_name();
+
 	if (result != SESSION_STOPPED)
 		return EXIT_FAILED;
 	log_record(LOG_INFO, "stopped before the capture began",
-		   LOG_FIELDS(LOG_TEXT("signal", stop_signal_name())));
+		   signal_name != NULL ? LOG_FIELDS(LOG_TEXT("signal", signal_name)) :
+					 LOG_FIELDS(LOG_TEXT("reason", "the reader of stdout is gone")));
 	return 0;
 }
 
@@ -90,6 +101,17 @@ static int capture_inside_sandbox(struct capture *capture)
 	if (capture->packet_fd < 0)
 		return not_begun(capture->packet_fd);
 	return capture_run(capture);
+}
+
+/* What works as it was asked for, and is not what was meant. */
+static void warn_of_surprises(const struct options *options)
+{
+	if (output_is_stderr())
+		log_record(LOG_WARN, "stdout and stderr are the same, messages make the pcap unreadable",
+			   LOG_FIELDS(LOG_TEXT("hint", "redirect stderr elsewhere, not with 2>&1")));
+	if (options->direction == DIRECTION_OUT && interfaces_is_loopback(options->interface))
+		log_record(LOG_WARN, "on a loopback interface every packet counts as coming in, none is captured",
+			   LOG_FIELDS(LOG_TEXT("hint", "leave out -direction out")));
 }
 
 static int capture_packets(const struct options *options)
@@ -114,9 +136,7 @@ static int capture_packets(const struct options *options)
 					  .filter = filter };
 	session_filter(&session, options, filter, sizeof filter);
 	describe_system(&capture.format);
-	if (output_is_stderr())
-		log_record(LOG_WARN, "stdout and stderr are the same, messages make the pcap unreadable",
-			   LOG_FIELDS(LOG_TEXT("hint", "redirect stderr elsewhere, not with 2>&1")));
+	warn_of_surprises(options);
 	/* Looking up names and compiling the filter is not capturing. */
 	if (stop_after(options->duration) != 0)
 		return fail("cannot set the duration", strerror(errno));
@@ -131,7 +151,8 @@ static int run(int argc, char **argv)
 
 	if (flags_parse(&options, argc, argv) != 0)
 		return EXIT_USAGE;
-	log_start(options.verbose);
+	if (options.verbose)
+		log_enable_debug();
 	status = answer_at_once(&options);
 	if (status >= 0)
 		return status;
@@ -152,7 +173,6 @@ int main(int argc, char **argv)
 
 	/* As ps shows it; exec from a memfd would show that. */
 	prctl(PR_SET_NAME, "cf-pcap");
-	log_start(false);
 	status = run(argc, argv);
 	session_end();
 	return status;

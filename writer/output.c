@@ -26,7 +26,8 @@
 #define VECTORS_MAX IOV_MAX
 #define VECTORS_PER_RECORD 3     /* copied, referenced, copied */
 #define STALL_LIMIT_MS 2000      /* at a stop, a reader that takes nothing for this long is given up */
-#define RETRY_NS 500000          /* between looks at a pipe that a large record does not fit into */
+#define RETRY_NS 500000          /* between looks at a pipe that a large record does not fit into, */
+#define RETRY_MOST_NS 8000000    /* after a while in which nothing was read */
 #define GATHER_NS 100000         /* for room to become more than a little, */
 #define BUSY_BYTES (512u << 10)  /* while there is enough in the pipe to keep the reader busy */
 #define LITTLE_SHARE 4           /* of the pipe */
@@ -186,6 +187,7 @@ struct flush_state {
 	size_t vector;        /* the first one that is not written whole: its rest is in it */
 	int64_t stalled_since; /* ms, once a stop is requested and nothing moves; else 0 */
 	size_t unread;        /* bytes in the pipe when last looked at */
+	long retry_ns;        /* until the next look, if the next record does not fit */
 	bool gathered;        /* since the last write: whatever room there is now is used */
 	bool last_record;     /* only the end of this record is still to be written */
 };
@@ -202,11 +204,16 @@ static enum output_result wait_for_reader(short events, long most)
 }
 
 /* Waits until there is room for what there was none for. */
-static enum output_result wait_for_room(void)
+static enum output_result wait_for_room(struct flush_state *state)
 {
-	if (pipe_room_for_page()) /* for more than that: nothing tells when */
-		return wait_for_reader(0, RETRY_NS);
-	return wait_for_reader(POLLOUT, FULL_NS);
+	long most = state->retry_ns;
+
+	if (!pipe_room_for_page())
+		return wait_for_reader(POLLOUT, FULL_NS);
+	/* There is, for a page; nothing tells when there is for more. */
+	if (state->retry_ns < RETRY_MOST_NS)
+		state->retry_ns *= 2;
+	return wait_for_reader(0, most);
 }
 
 /* Many small writes cost more than a few large ones. */
@@ -227,8 +234,10 @@ static size_t next_end(struct flush_state *state)
 	if (pipe_bytes == 0)
 		return pending;
 	unread = pipe_room_unread();
-	if (unread < state->unread)
+	if (unread < state->unread) {
 		state->stalled_since = 0;
+		state->retry_ns = RETRY_NS;
+	}
 	state->unread = unread;
 	end = boundary_before(state->done + pipe_room(unread));
 	if (end <= state->done && pipe_room_for_page())
@@ -325,14 +334,14 @@ static enum output_result write_pending(struct flush_state *state)
 		else if (out_of_patience(state))
 			result = OUTPUT_ABANDONED;
 		else
-			result = wait_for_room();
+			result = wait_for_room(state);
 	}
 	return result;
 }
 
 enum output_result output_flush(void)
 {
-	struct flush_state state = { 0 };
+	struct flush_state state = { .retry_ns = RETRY_NS };
 	enum output_result result;
 	int saved;
 

@@ -7,7 +7,7 @@
 
 enum output_result {
 	OUTPUT_OK,
-	OUTPUT_READER_GONE, /* EPIPE */
+	OUTPUT_READER_GONE, /* EPIPE, ECONNRESET, or what poll(2) says of stdout */
 	OUTPUT_ABANDONED,   /* a stop was requested and the reader takes nothing more */
 	OUTPUT_FAILED,      /* errno says why */
 };

@@ -12,9 +12,9 @@
 #include "pipe_room.h"
 
 #define BUSY_PACKETS_PER_MS 2 /* from here on wake-ups outweigh the packets */
-#define SLEEP_MOST_MS 50 /* and the retire timeout more, until a packet is printed */
+#define SLEEP_MOST_MS 50      /* a packet is printed so late at most, and the retire timeout */
 #define FULL_SHARE 4          /* a sleep is to fill a quarter of the ring at most */
-#define WRITTEN_MOST (PIPE_ROOM_WANTED / 8 * 7) /* and no more than one write to the pipe takes */
+#define WRITTEN_MOST (PIPE_ROOM_WANTED / 8 * 7) /* and bring no more than such a pipe takes at once */
 
 void pace_start(struct pace *pace)
 {

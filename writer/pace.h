@@ -10,6 +10,7 @@ struct pace {
 	int64_t sleep_ms;   /* how long to sleep after that */
 };
 
+/* The ring was made just now. */
 void pace_start(struct pace *pace);
 
 /* What one look into the ring has found. */

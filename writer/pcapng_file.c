@@ -115,7 +115,7 @@ static uint8_t *put_section_header(uint8_t *block, const struct format *format)
 static uint8_t *put_interface_description(uint8_t *block, const struct format *format)
 {
 	const uint8_t resolution = format->nano ? 9 : 6; /* 10^-n seconds */
-	uint8_t filter[1 + FILTER_TEXT_SIZE + GUARD_TEXT_SIZE] = { FILTER_IS_TEXT };
+	uint8_t filter[1 + JOINED_FILTER_SIZE] = { FILTER_IS_TEXT };
 	size_t filter_length = strnlen(format->filter, sizeof filter - 1);
 	uint8_t *at = begin_block(block, BLOCK_INTERFACE_DESCRIPTION);
 

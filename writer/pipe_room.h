@@ -28,4 +28,6 @@ size_t pipe_room(size_t unread);
 
 /* True if there is room for a page, which pipe_room() may be too careful to see. */
 bool pipe_room_for_page(void);
+
+/* Bytes of a page. */
 size_t pipe_room_page(void);

@@ -37,12 +37,17 @@ int places_take(void)
 		log_record(LOG_ERROR, "cannot make a socket", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
 		return -1;
 	}
-	for (unsigned int number = 0; number < PLACES; number++)
+	errno = EADDRINUSE;
+	for (unsigned int number = 0; number < PLACES && errno == EADDRINUSE; number++)
 		if (bind_place(place, number) == 0)
 			return 0; /* open until the process ends */
+	if (errno == EADDRINUSE)
+		log_record(LOG_ERROR, "too many captures in this container, end one first",
+			   LOG_FIELDS(LOG_NUMBER("limit", PLACES)));
+	else
+		log_record(LOG_ERROR, "cannot take a place among the captures in this container",
+			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
 	close(place);
-	log_record(LOG_ERROR, "too many captures in this container, end one first",
-		   LOG_FIELDS(LOG_NUMBER("limit", PLACES)));
 	return -1;
 }
 

@@ -67,7 +67,7 @@ bool presence_lost(struct presence *presence, bool socket_failed, int64_t now_ms
 	}
 	if (!presence->reported && now_ms >= presence->due_ms) {
 		presence->reported = true;
-		log_record(LOG_WARN, "interface is down, capture resumes when it is up",
+		log_record(LOG_WARN, "interface went down, capture resumes when it is up",
 			   LOG_FIELDS(LOG_TEXT("interface", presence->interface)));
 	}
 	return false;

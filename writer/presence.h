@@ -17,7 +17,7 @@ int presence_timeout(const struct presence *presence);
 
 /*
  * To be asked after each wait; socket_failed: the packet socket had an error. Logs that the
- * interface is down, or gone. Returns true if it is gone.
+ * interface went down, or is gone. Returns true if it is gone.
  */
 bool presence_lost(struct presence *presence, bool socket_failed, int64_t now_ms);
 

@@ -19,7 +19,8 @@
 #include "protocol.h"
 
 #define LOOKUP_LIMIT_SECONDS 60 /* all names of a filter; name servers may be silent for long */
-#define REMEMBERED 16 /* the helper compiles a filter twice: the second time is free and the same */
+/* The helper compiles a filter twice. Of so many look-ups the second time is free and the same. */
+#define REMEMBERED 16
 
 /*
  * The container's nsswitch.conf belongs to the user and names libraries to load. libc's own
@@ -158,6 +159,7 @@ static _Noreturn void serve_lookups(int channel)
 
 pid_t resolver_start(int lookup_channel)
 {
+	static const int WRITERS[] = { SIGINT, SIGTERM, SIGHUP }; /* to handle, when all of a group get one */
 	const pid_t writer = getpid();
 	pid_t resolver = fork();
 
@@ -169,15 +171,20 @@ pid_t resolver_start(int lookup_channel)
 	close(WRITER_CAPTURE_CHANNEL_FD);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != writer)
 		_exit(1);
+	signal(SIGALRM, SIG_DFL); /* the writer's handlers were inherited */
 	alarm(LOOKUP_LIMIT_SECONDS);
-	signal(SIGINT, SIG_IGN); /* a terminal's ^C is the writer's to handle */
+	for (size_t i = 0; i < sizeof WRITERS / sizeof *WRITERS; i++)
+		signal(WRITERS[i], SIG_IGN);
 	use_builtin_sources();
 	serve_lookups(lookup_channel);
 }
 
-void resolver_stop(pid_t resolver)
+bool resolver_stop(pid_t resolver)
 {
+	int status = 0;
+
 	kill(resolver, SIGKILL);
-	while (waitpid(resolver, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(resolver, &status, 0) < 0 && errno == EINTR)
 		continue;
+	return !(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
 }

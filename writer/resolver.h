@@ -1,6 +1,7 @@
 /* The resolver: a child of the writer that looks up the names in a filter for the helper. */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -10,6 +11,6 @@
  */
 pid_t resolver_start(int lookup_channel);
 
-/* Ends the resolver and reaps it. */
-void resolver_stop(pid_t resolver);
+/* Ends the resolver and reaps it. Returns false if it had run out of time. */
+bool resolver_stop(pid_t resolver);
 

@@ -37,7 +37,10 @@ struct ring_cursor {
 	uint32_t offset;    /* bytes from block to the next packet's header */
 };
 
-/* What to ask the kernel for: about `bytes` bytes, in blocks that hold a packet of snaplen bytes. */
+/*
+ * What to ask the kernel for: about `bytes` bytes, in blocks that hold a packet of snaplen bytes; more
+ * than that where two such blocks take more.
+ */
 struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen);
 
 /* Maps the ring of that layout which packet_fd has. Returns 0, or -1 with errno. */

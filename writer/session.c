@@ -2,8 +2,9 @@
 #include "session.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -103,7 +104,18 @@ static void report_helper_end(void)
 		log_record(LOG_ERROR, "filter takes too long to compile, make it simpler", LOG_NO_FIELDS);
 	else
 		log_record(LOG_ERROR, "the capture helper ended unexpectedly",
-			   LOG_FIELDS(LOG_NUMBER("signal", (uint64_t)number)));
+			   number != 0 ? LOG_FIELDS(LOG_NUMBER("signal", (uint64_t)number)) : LOG_NO_FIELDS);
+}
+
+/* Looking up names may take a minute. Returns 0, or SESSION_STOPPED if nobody waits for it any more. */
+static int wait_for_reply(void)
+{
+	struct pollfd watched[] = { { .fd = STDOUT_FILENO, .events = 0 }, /* its reader going away */
+				    { .fd = WRITER_CAPTURE_CHANNEL_FD, .events = POLLIN } };
+
+	while (poll(watched, 2, -1) < 0 && errno == EINTR && stop_signal_name() == NULL)
+		continue;
+	return stop_signal_name() != NULL || watched[0].revents != 0 ? SESSION_STOPPED : 0;
 }
 
 /* Returns 0, -1 if the helper ended, or SESSION_STOPPED. */
@@ -113,11 +125,11 @@ static int exchange(const struct open_request *request, struct open_reply *reply
 
 	if (channel_send(WRITER_CAPTURE_CHANNEL_FD, request, sizeof *request) != 0)
 		return -1;
+	if (wait_for_reply() != 0)
+		return SESSION_STOPPED;
 	do
 		received = channel_receive(WRITER_CAPTURE_CHANNEL_FD, reply, sizeof *reply);
-	while (received < 0 && errno == EINTR && stop_signal_name() == NULL);
-	if (received <= 0 && stop_signal_name() != NULL)
-		return SESSION_STOPPED;
+	while (received < 0 && errno == EINTR);
 	return received > 0 && open_reply_valid(reply, (size_t)received) ? 0 : -1;
 }
 
@@ -145,9 +157,11 @@ static void report_refusal(const struct session *session, const struct options *
 	case OPEN_REFUSED_FILTER:
 	case OPEN_REFUSED_FILTER_KERNEL:
 		session_filter(session, options, joined, sizeof joined);
+		/* Compiled alone, the filter was sound. */
 		log_record(LOG_ERROR,
-			   reply->guarded ? "cannot use filter together with the ssh guard, see -no-ssh-guard" :
-					    "cannot use filter",
+			   reply->guarded && reply->result == OPEN_REFUSED_FILTER ?
+				   "cannot use filter together with the ssh guard, see -no-ssh-guard" :
+				   "cannot use filter",
 			   LOG_FIELDS(LOG_TEXT("reason", filter_refusal(reply)), LOG_TEXT("filter", joined)));
 		break;
 	default:
@@ -189,6 +203,7 @@ int session_open(struct session *session, const struct options *options)
 {
 	static struct open_request request;
 	int placed, result;
+	bool in_time;
 	pid_t resolver;
 
 	if (!interface_name_valid(options->interface)) {
@@ -205,8 +220,11 @@ int session_open(struct session *session, const struct options *options)
 	/* After the fork: only this process is to hold the place. */
 	placed = places_take();
 	result = placed == 0 ? exchange(&request, &session->reply) : -1;
-	resolver_stop(resolver);
-	if (placed == 0 && result == -1)
+	in_time = resolver_stop(resolver);
+	if (!in_time && result == -1)
+		log_record(LOG_ERROR, "looking up the names in the filter takes too long",
+			   LOG_FIELDS(LOG_TEXT("filter", options->filter)));
+	else if (placed == 0 && result == -1)
 		report_helper_end();
 	if (result != 0)
 		return result;

@@ -4,7 +4,7 @@
 #include "flags.h"
 #include "frame.h"
 
-#define SESSION_STOPPED (-2) /* a signal asked for the end before there was a capture; not logged */
+#define SESSION_STOPPED (-2) /* a signal, or stdout's reader gone, before there was a capture; not logged */
 
 struct session {
 	struct open_reply reply;

@@ -13,7 +13,6 @@
 
 #include "clock.h"
 
-
 static volatile sig_atomic_t first_signal;
 static volatile sig_atomic_t urgent;
 static volatile sig_atomic_t time_is_up;
@@ -87,6 +86,11 @@ void stop_begin(void)
 bool stop_requested(void)
 {
 	return first_signal != 0 || time_is_up != 0 || begun != 0;
+}
+
+bool stop_asked(void)
+{
+	return first_signal != 0 || time_is_up != 0;
 }
 
 bool stop_urgent(void)

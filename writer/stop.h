@@ -8,7 +8,10 @@
 /* While a stop is under way, every blocking call is interrupted (EINTR) this often. */
 #define STOP_KICK_MS 20
 
-/* Handles SIGINT, SIGTERM and SIGHUP, whatever they were set to. Returns 0, or -1 with errno. */
+/*
+ * Handles SIGINT, SIGTERM and SIGHUP, whatever they were set to, and SIGALRM, which is the timer's.
+ * Returns 0, or -1 with errno.
+ */
 int stop_watch(void);
 
 /* From now on, after `duration` nanoseconds (0: never) a stop is due. Returns 0, or -1 with errno. */
@@ -19,6 +22,9 @@ void stop_begin(void);
 
 /* Something has asked to stop. Blocking calls return EINTR soon after this becomes true. */
 bool stop_requested(void);
+
+/* A signal or the duration has asked, before the capture came to an end by itself. */
+bool stop_asked(void);
 
 /* A second signal has come: do not wait for anything. */
 bool stop_urgent(void);

@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -168,8 +169,10 @@ def test_version_and_help(tools, ns):
 @pytest.mark.parametrize("flags", [["-version"], ["-help"], ["-list-interfaces"]])
 def test_an_answer_that_cannot_be_written_is_a_failure(tools, ns, flags):
     with open("/dev/full", "wb") as full:
-        process = tools.spawn(ns, *flags, stdout=full)
-    assert process.wait(10) == 1
+        process = tools.spawn(ns, *flags, stdout=full, stderr=subprocess.PIPE)
+    messages = process.communicate(timeout=10)[1].decode()
+    assert process.returncode == 1
+    assert stripped(messages) == ['level=ERROR msg="cannot write to stdout" reason="No space left on device"']
 
 
 def test_dropped_packets_are_warned_of_at_once_and_counted(tools, ns, tmp_path):

@@ -190,6 +190,22 @@ def test_an_unknown_name_is_named(tools, ns, etc, expression):
     assert "nosuchname" in line.split(" reason=")[1].split(" filter=")[0]
 
 
+def test_a_reader_that_goes_away_while_names_are_looked_up_ends_it(tools, ns, etc):
+    etc.put("hosts", "")
+    reader, stdout = os.pipe()
+    with socket_in(ns, socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 53))
+        silent.settimeout(10)
+        process = tools.spawn(ns, "-interface", "lo", "-filter", "host some.name.test", stdout=stdout,
+                              stderr=subprocess.PIPE, prepare_as_root=etc.enter)
+        os.close(stdout)
+        silent.recv(512)
+        os.close(reader)
+        messages = process.communicate(timeout=1)[1].decode()  # libc would ask for ten seconds and more
+    assert process.returncode == 0
+    assert 'msg="stopped before the capture began" reason="the reader of stdout is gone"\n' in messages
+
+
 EVIL = """
 #include <fcntl.h>
 #include <unistd.h>

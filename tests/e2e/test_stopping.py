@@ -256,6 +256,7 @@ def test_a_stalled_reader_is_given_up_two_seconds_after_a_signal(tools, ns, data
         capture.process.send_signal(signal.SIGINT)
         assert STALL_LIMIT - 0.1 < seconds_to_end(capture.process) < STALL_LIMIT + 5
         assert_given_up(capture, FLOOD_SIZE)
+        assert 'msg="received signal, stopping capture" signal=interrupt\n' in capture.messages()
 
 
 def test_a_stalled_reader_is_given_up_after_the_duration(tools, ns, datagrams, tmp_path, stream):
@@ -263,6 +264,7 @@ def test_a_stalled_reader_is_given_up_after_the_duration(tools, ns, datagrams, t
         datagrams.send(FLOOD, FLOOD_SIZE)
         assert seconds_to_end(capture.process) < 1 + STALL_LIMIT + 5
         assert_given_up(capture, FLOOD_SIZE)
+        assert 'msg="reached duration, stopping capture"\n' in capture.messages()
 
 
 @pytest.mark.parametrize("flag, unit", [("-count", 1), ("-max-size", 24 + 16 + 42 + 60_000)])
@@ -338,6 +340,29 @@ def test_a_file_size_limit_is_an_error_and_leaves_whole_records(tools, ns, datag
     assert numbers(tmp_path / "out.pcap") == list(range((limit - 24) // (58 + FLOOD_SIZE)))
 
 
+def test_an_end_of_a_pcapng_file_that_does_not_fit_is_an_error_and_no_lost_packet(tools, ns, datagrams, tmp_path):
+    flags, path = (*ON_LO, "-format", "pcapng", "-count", 5), tmp_path / "out.pcap"
+    capture = tools.capture(ns, *flags, path=path)
+    datagrams.send(5)
+    seconds_to_end(capture.process)
+    whole = path.read_bytes()
+    fitting = len(whole) - int.from_bytes(whole[-4:], "little")  # without the last block, whose length ends it
+    limit = tools.writer.stat().st_size + 50_000  # its image is a file of that size
+    with open(path, "wb") as out, open(tmp_path / "err", "wb") as err:
+        out.truncate(limit - fitting - 10)
+        out.seek(0, os.SEEK_END)
+        process = tools.spawn(ns, *flags, stdout=out, stderr=err,
+                              prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    wait_until(lambda: path.stat().st_size > limit - fitting)
+    datagrams.send(5)
+    seconds_to_end(process)
+    messages = (tmp_path / "err").read_text()
+    assert process.returncode == 1
+    assert 'level=ERROR msg="cannot write to stdout" error="File too large"' in messages
+    assert summary(messages) == (5, fitting, 0)
+    assert path.stat().st_size == limit - 10
+
+
 @pytest.mark.parametrize("path, reason", [("/dev/full", "No space left on device"),
                                           ("/proc/self/mem", "Input/output error")])
 def test_a_stdout_that_fails_at_once_is_an_error(tools, ns, path, reason):
@@ -397,7 +422,7 @@ def test_interface_down_is_a_warning_and_capture_resumes_when_it_is_up(tools, ns
     with Sender(ns, "gen0", peer=True) as peer:
         peer.send(*[FRAME] * 5)
         ip("-n", ns.name, "link", "set", "cap0", "down")
-        wait_until(lambda: 'level=WARN msg="interface is down, capture resumes when it is up" '
+        wait_until(lambda: 'level=WARN msg="interface went down, capture resumes when it is up" '
                            "interface=cap0\n" in capture.messages())
         assert capture.process.poll() is None
         wait_until(lambda: frames_in(capture.path) == 5)
@@ -422,7 +447,7 @@ def move_interface(ns, capture):
 
 def delete_interface_that_is_down(ns, capture):
     ip("-n", ns.name, "link", "set", "cap0", "down")
-    wait_until(lambda: "interface is down" in capture.messages())
+    wait_until(lambda: "interface went down" in capture.messages())
     delete_interface(ns, capture)
 
 

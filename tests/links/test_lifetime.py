@@ -36,7 +36,7 @@ def test_an_interface_that_goes_down_is_captured_again_when_it_is_up(tools, ns, 
     send(ns, b"before")
     ip("-n", ns.name, "link", "set", "cap0", "down")
     capture.process.send_signal(signal.SIGCONT)
-    wait_until(has(capture, 'level=WARN msg="interface is down, capture resumes when it is up" interface=cap0\n'))
+    wait_until(has(capture, 'level=WARN msg="interface went down, capture resumes when it is up" interface=cap0\n'))
     ip("-n", ns.name, "link", "set", "cap0", "up")
     send(ns, b"after")
     wait_until(has(capture, 'level=INFO msg="interface is up again" interface=cap0\n'))
@@ -73,6 +73,19 @@ def test_an_interface_that_disappears_ends_the_capture_with_all_its_packets(tool
     assert summary(messages) == (100, capture.path.stat().st_size, 0)
     if flags:
         assert reader(capture.path).statistics["comment"] == "interface is gone"
+
+
+def test_count_holds_also_for_what_is_left_when_the_interface_disappears(tools, ns, tmp_path):
+    capture = capture_frames(tools, ns, tmp_path, flags=["-count", 10, "-buffer-size", "256k", "-snaplen", 1500])
+    capture.process.send_signal(signal.SIGSTOP)  # so that the first it sees is that the interface is gone
+    with packet_socket(ns.peer, "gen0") as peer:
+        for number in range(150):  # more than one block of the ring
+            peer.send(ether(KIND, b"%d" % number + b"." * 1000))
+    remove(ns)
+    capture.process.send_signal(signal.SIGCONT)
+    assert capture.process.wait(10) == 1
+    assert "interface is gone" in capture.messages()
+    assert payloads(capture) == [b"%d" % number for number in range(10)]
 
 
 def test_a_tun_device_that_its_owner_closes_ends_the_capture(tools, ns, tmp_path):

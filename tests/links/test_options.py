@@ -88,6 +88,13 @@ def test_direction_prints_what_tcpdump_prints(tools, ns, tmp_path, kind):
     assert (len(seen[1]) > 0) == (kind != "lo")  # there, what goes out is what comes in
 
 
+def test_a_direction_that_leaves_nothing_is_warned_of(tools, ns):
+    warning = b'level=WARN msg="on a loopback interface every packet counts as coming in, none is captured"'
+    for interface, direction, expected in [("lo", "out", True), ("lo", "in", False), ("cap0", "out", False)]:
+        run = tools.run(ns, "-interface", interface, "-direction", direction, "-duration", "50ms")
+        assert (run.returncode, warning in run.stderr) == (0, expected)
+
+
 def test_nanoseconds_are_tcpdumps(tools, ns, tmp_path):
     with link(ns, "cap0") as device, SideBySide(tools, ns, "cap0", tmp_path, device.send_mark) as both:
         both.add(["-no-ssh-guard", "-nano"], ["-s", "65535", "-B", "16384", "--nano"])
@@ -97,6 +104,9 @@ def test_nanoseconds_are_tcpdumps(tools, ns, tmp_path):
         file = both.compare()
     assert file.nano
     assert any(record.nanoseconds % 1000 for record in file.records)
+
+
+PROGRESS_S = 0.25
 
 
 class Terminal:
@@ -161,6 +171,26 @@ def test_progress_is_one_line_redrawn_in_place_and_gone_at_the_end(tools, ns, tm
     assert len(shown[1]) < 80
     assert [line.split("msg=")[0].split()[1] for line in lines[:-1]] == ["level=INFO"] * 3
     assert lines[-1] == "" and not any("packets/s" in line for line in lines)
+
+
+def test_a_terminal_that_is_held_does_not_hold_the_capture(tools, ns, tmp_path):
+    """Where ^S was typed the next write blocks."""
+    terminal = Terminal()
+    try:
+        with open(tmp_path / "out.pcap", "wb") as out:
+            process = tools.spawn(ns, "-interface", "lo", "-filter", "udp port 9999", stdout=out,
+                                  stderr=terminal.theirs)
+        wait_until(lambda: b" packets/s" in terminal.read())
+        termios.tcflow(terminal.theirs, termios.TCOOFF)
+        time.sleep(3 * PROGRESS_S)
+        send_many(ns, 50)
+        wait_until(lambda: len(read_pcap(tmp_path / "out.pcap").records) == 50)
+        termios.tcflow(terminal.theirs, termios.TCOON)
+        wait_until(lambda: b"\r\x1b[K50 packets, " in terminal.read())
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        terminal.close()
 
 
 def test_there_is_no_progress_when_stderr_is_no_terminal(tools, ns):

@@ -159,10 +159,9 @@ static void assert_matches(const char *text, const char *pattern)
 
 #define TIME "^time=[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}"
 
-static const char *record(const char *zone, bool debug, enum log_level level)
+static const char *record(const char *zone, enum log_level level)
 {
 	setenv("TZ", zone, 1);
-	log_start(debug);
 	scratch_begin_capture(STDERR_FILENO);
 	log_record(level, "two words",
 		   LOG_FIELDS(LOG_TEXT("interface", "lo"), LOG_NUMBER("snaplen", UINT64_MAX),
@@ -175,9 +174,9 @@ static const char *record(const char *zone, bool debug, enum log_level level)
 static void a_record_is_one_line_of_time_level_message_and_fields(void **state)
 {
 	(void)state;
-	assert_matches(record("UTC", false, LOG_INFO), TIME "Z level=INFO" FIELDS);
-	assert_matches(record("UTC", false, LOG_WARN), TIME "Z level=WARN" FIELDS);
-	assert_matches(record("UTC", false, LOG_ERROR), TIME "Z level=ERROR" FIELDS);
+	assert_matches(record("UTC", LOG_INFO), TIME "Z level=INFO" FIELDS);
+	assert_matches(record("UTC", LOG_WARN), TIME "Z level=WARN" FIELDS);
+	assert_matches(record("UTC", LOG_ERROR), TIME "Z level=ERROR" FIELDS);
 }
 
 static void times_are_utc_whatever_the_zone_says(void **state)
@@ -188,7 +187,7 @@ static void times_are_utc_whatever_the_zone_says(void **state)
 
 	(void)state;
 	setenv("TZ", "XYZ-5:30", 1);
-	line = record("XYZ-5:30", false, LOG_INFO);
+	line = record("XYZ-5:30", LOG_INFO);
 	assert_matches(line, TIME "Z level=INFO");
 	assert_non_null(strptime(line + strlen("time="), "%Y-%m-%dT%H:%M:%S", &told));
 	assert_in_range(timegm(&told), before, time(NULL));
@@ -198,9 +197,9 @@ static void times_are_utc_whatever_the_zone_says(void **state)
 static void debug_records_are_written_on_request_only(void **state)
 {
 	(void)state;
-	assert_string_equal(record("UTC", false, LOG_DEBUG), "");
-	assert_matches(record("UTC", true, LOG_DEBUG), TIME "Z level=DEBUG" FIELDS);
-	log_start(false);
+	assert_string_equal(record("UTC", LOG_DEBUG), "");
+	log_enable_debug();
+	assert_matches(record("UTC", LOG_DEBUG), TIME "Z level=DEBUG" FIELDS);
 }
 
 static void a_record_without_fields_ends_after_its_message(void **state)

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "channel.h"
 #include "protocol.h"
 #include "scratch.h"
+#include "stop.h"
 
 #define END_LIMIT_MS 5000
 
@@ -46,6 +48,22 @@ static bool ends_in_time(void)
 	return poll(&channel, 1, END_LIMIT_MS) == 1 && (channel.revents & POLLHUP) != 0;
 }
 
+/* As /proc has it, proc(5). */
+static bool handles(pid_t process, int signal_number)
+{
+	unsigned long long caught = 0;
+	char name[32], line[128];
+	FILE *status;
+
+	snprintf(name, sizeof name, "/proc/%d/status", (int)process);
+	status = fopen(name, "r");
+	assert_non_null(status);
+	while (fgets(line, sizeof line, status) != NULL && sscanf(line, "SigCgt: %llx", &caught) != 1)
+		continue;
+	fclose(status);
+	return (caught >> (signal_number - 1) & 1) != 0;
+}
+
 static void it_answers_until_it_is_stopped(void **state)
 {
 	struct lookup_request request = { { PROTOCOL_VERSION, MESSAGE_LOOKUP }, LOOKUP_ADDRESS, AF_INET,
@@ -62,8 +80,24 @@ static void it_answers_until_it_is_stopped(void **state)
 		assert_int_equal(answer.error, 0);
 		assert_int_equal(answer.entry[0].address.ipv4.sin_addr.s_addr, inet_addr("192.0.2.7"));
 	}
-	resolver_stop(resolver);
+	assert_true(resolver_stop(resolver));
 	assert_true(ends_in_time());
+}
+
+/* Sends it the signal of its own timer, which is set to a minute. */
+static void it_ends_when_its_time_is_up_though_the_writer_handles_that_signal(void **state)
+{
+	pid_t resolver;
+
+	(void)state;
+	assert_int_equal(stop_watch(), 0);
+	resolver = resolver_start(theirs);
+	assert_true(resolver > 0);
+	while (handles(resolver, SIGALRM))
+		usleep(1000);
+	kill(resolver, SIGALRM);
+	assert_true(ends_in_time());
+	assert_false(resolver_stop(resolver));
 }
 
 /* A process that starts a resolver, as the writer does, and is killed. */
@@ -127,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RESOLVER_TEST(it_answers_until_it_is_stopped),
+		RESOLVER_TEST(it_ends_when_its_time_is_up_though_the_writer_handles_that_signal),
 		RESOLVER_TEST(it_ends_with_the_writer),
 		RESOLVER_TEST(it_ends_when_the_writer_died_before_it_could_ask_to_end_with_him),
 	};
