@@ -33,8 +33,10 @@ int enter_helper_sandbox(int capture_channel, int lookup_channel)
 {
 	const int raw = sockets_left.raw, cooked = sockets_left.cooked;
 	const struct sandbox_rule rules[] = {
-		ALLOW_ON(recvmsg, capture_channel), ALLOW_ON(sendmsg, capture_channel),
-		ALLOW_ON(recvmsg, lookup_channel), ALLOW_ON(sendmsg, lookup_channel),
+		/* an fd can be passed to the writer, not to the resolver, who has no sandbox */
+		ALLOW_ON(recvmsg, capture_channel), ALLOW_ON(sendto, capture_channel),
+		ALLOW_ON(sendmsg, capture_channel),
+		ALLOW_ON(recvmsg, lookup_channel), ALLOW_ON(sendto, lookup_channel),
 
 		/* the device: bound, promiscuous, with a ring */
 		ALLOW_ON(bind, raw), ALLOW_ON(bind, cooked),

@@ -71,7 +71,7 @@ static int ask_for_rings(void)
 	return fd;
 }
 
-/* Bytes of the ring of one socket, if that is the user's. */
+/* Bytes of the ring of one socket. Root's are root's affair: they do not keep users from capturing. */
 static uint64_t socket_memory(const struct nlmsghdr *message)
 {
 	const char *at = (const char *)message + NLMSG_SPACE(sizeof(struct packet_diag_msg));
@@ -89,10 +89,10 @@ static uint64_t socket_memory(const struct nlmsghdr *message)
 			memcpy(&owner, at + RTA_LENGTH(0), sizeof owner);
 		at += RTA_ALIGN(attribute->rta_len);
 	}
-	return owner == getuid() ? (uint64_t)ring.pdr_block_size * ring.pdr_block_nr : 0;
+	return owner != 0 || getuid() == 0 ? (uint64_t)ring.pdr_block_size * ring.pdr_block_nr : 0;
 }
 
-/* Bytes of all rings of the user's in this network namespace; 0 where the kernel does not tell. */
+/* Bytes of all rings in this network namespace; 0 where the kernel does not tell. */
 static uint64_t ring_memory(void)
 {
 	static _Alignas(struct nlmsghdr) char answer[DUMP_BYTES];

@@ -17,6 +17,6 @@ int places_take(void);
 /*
  * To be asked when the ring is made: a place is free again when its holder is gone, but the memory of a
  * process that was killed, and so its ring, lives on while somebody reads from it, /proc/PID/cmdline
- * for example. Returns 0, or -1, logged, if this user's rings are too much.
+ * for example. Returns 0, or -1, logged, if all rings but root's are too much.
  */
 int places_check_memory(void);

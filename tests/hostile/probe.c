@@ -34,6 +34,12 @@ static struct sockaddr_ll everywhere = { .sll_family = AF_PACKET, .sll_protocol 
 static struct msghdr message = { .msg_name = &everywhere, .msg_namelen = sizeof everywhere,
 				 .msg_iov = &vector, .msg_iovlen = 1 };
 static struct mmsghdr messages;
+static union {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr rights;
+} control;
+static struct msghdr passing = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
+				 .msg_controllen = sizeof control };
 static struct sock_filter take_all[] = { { 6, 0, 0, 0x40000 } };
 static struct sock_fprog take_all_program = { 1, take_all };
 static struct packet_mreq promiscuous = { 1, PACKET_MR_PROMISC, 0, { 0 } };
@@ -55,6 +61,7 @@ static long probe_fd = -1;
 
 /* Stands for the packet fd in the table. */
 #define FD (-77)
+#define LOOKUP_CHANNEL 6 /* in the helper */
 #define P(pointer) ((long)(uintptr_t)(pointer))
 static const struct probe *probes(size_t *count)
 {
@@ -67,6 +74,7 @@ static const struct probe *probes(size_t *count)
 		{ "pwritev2", SYS_pwritev2, { FD, P(&vector), 1, -1, -1, 0 } },
 		{ "sendto", SYS_sendto, { FD, P(frame), sizeof frame, 0, P(&everywhere), sizeof everywhere } },
 		{ "sendmsg", SYS_sendmsg, { FD, P(&message), 0 } },
+		{ "pass_to_resolver", SYS_sendmsg, { LOOKUP_CHANNEL, P(&passing), 0 } },
 		{ "sendmmsg", SYS_sendmmsg, { FD, P(&messages), 1, 0 } },
 		{ "sendfile", SYS_sendfile, { FD, 0, 0, 60 } },
 		{ "splice", SYS_splice, { 0, 0, FD, 0, 60, 0 } },
@@ -166,6 +174,8 @@ static int do_probe(int packet_fd, char *text, size_t size)
 	long a[6], result;
 
 	probe_fd = packet_fd;
+	control.rights = (struct cmsghdr){ CMSG_LEN(sizeof packet_fd), SOL_SOCKET, SCM_RIGHTS };
+	memcpy(CMSG_DATA(&control.rights), &packet_fd, sizeof packet_fd);
 	while (probe < end && strcmp(probe->name, wanted()) != 0)
 		probe++;
 	if (probe == end)

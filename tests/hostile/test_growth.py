@@ -39,7 +39,7 @@ WATCHED = re.compile(r"(?<![\w.>])((?:cap_(?!t\b|free|compare|max|value)\w+|priv
 DEFINITION = re.compile(r"\w[\w ]*[ *]\w+\(")  # or a prototype: calls are indented
 
 HELPER_SYSCALLS = {
-    "recvmsg": 2, "sendmsg": 2, "bind": 2, "PACKET_VERSION": 1, "PACKET_RESERVE": 1,
+    "recvmsg": 2, "sendmsg": 1, "sendto": 2, "bind": 2, "PACKET_VERSION": 1, "PACKET_RESERVE": 1,
     "PACKET_AUXDATA": 1, "PACKET_ADD_MEMBERSHIP": 1, "PACKET_IGNORE_OUTGOING": 1, "PACKET_RX_RING": 1,
     "SIOCGIFINDEX": 1,
     "SIOCGIFHWADDR": 1,

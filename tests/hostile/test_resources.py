@@ -64,7 +64,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("rings, owner, captured", [(7, USER, True), (8, USER, False), (8, 0, True)])
+@pytest.mark.parametrize("rings, owner, captured", [(7, USER, True), (8, USER, False), (8, USER + 1, False), (8, 0, True)])
 def test_rings_whose_places_are_free_again_count(stage, ns, crowd, rings, owner, captured):
     """As somebody keeps his who reads a killed capture's /proc/PID/cmdline into memory that never comes."""
     crowd.append(spawn(["/usr/bin/python3", "-c", HOLD_RINGS, rings, owner], ns, uid=0, stdin=subprocess.PIPE,
