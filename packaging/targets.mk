@@ -1,6 +1,9 @@
 # What is handed to others: the lifecycle archive, the BOSH release parts, the Debian package.
 
-SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+# The date of this version: the same source, from wherever it comes, gives the same bytes.
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell date +%s -d "$$(sed -n '/^ -- .*>  /{s///p;q}' packaging/debian/changelog)")
+endif
 export SOURCE_DATE_EPOCH
 
 VERSION = $(shell sed -n 's/.*CFPCAP_VERSION "\(.*\)"/\1/p' common/version.h)
@@ -31,7 +34,7 @@ bosh: lifecycle
 deb:
 	@rm -rf $(BUILD)/deb
 	@mkdir -p $(DEB_SOURCE)
-	$(Q)cp -R Makefile $(wildcard LICENSE README.md) common helper writer packaging $(DEB_SOURCE)/
+	$(Q)cp -R Makefile $(wildcard LICENSE README.md SECURITY.md NEWS) common helper writer packaging $(DEB_SOURCE)/
 	$(Q)mv $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
 	$(Q)cd $(DEB_SOURCE) && env -u MAKEFLAGS dpkg-buildpackage --build=binary --unsigned-changes \
 		>../build.log 2>&1 || { cat ../build.log; exit 1; }

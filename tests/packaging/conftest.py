@@ -9,7 +9,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SOURCES = ["Makefile", "LICENSE", "README.md", "common", "helper", "writer", "packaging"]
+SOURCES = ["Makefile", "LICENSE", "README.md", "SECURITY.md", "NEWS", "common", "helper", "writer", "packaging"]
 
 
 def copy_source(destination):

@@ -414,6 +414,9 @@ def test_without_setfcap_the_files_come_from_a_folder_of_root(cell, archive, ns)
         assert capable_files(cell.folder) == {"healthcheck/cf-pcap": NET_RAW}
         assert sorted(path.name for path in assets.iterdir()) == ["cf-pcap", "cf-pcap-writer", "healthcheck"]
     assert capture_in_container(assets, ns).returncode == 0
-    asset(False)
-    assert capable_files(cell.folder) == {}
+    for enabled in (True, False):  # a run that was interrupted
+        shutil.copy(assets / "cf-pcap", assets / ".cf-pcap.new")
+        subprocess.run(["setcap", "cap_net_raw=p", assets / ".cf-pcap.new"], check=True)
+        asset(enabled)
+        assert capable_files(cell.folder) == ({"healthcheck/cf-pcap": NET_RAW} if enabled else {})
     assert [path.name for path in assets.iterdir()] == ["healthcheck"]

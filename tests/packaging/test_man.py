@@ -59,6 +59,16 @@ def test_page_has_every_message_of_the_writer():
     assert [message for message in sorted(messages) if message not in page] == []
 
 
+def test_writer_page_has_every_message_of_the_helper():
+    page = rendered(WRITER_PAGE)
+    source = "".join(path.read_text() for path in (ROOT / "helper").glob("*.c"))
+    source = source.replace("WRITER_NAME", '"cf-pcap-writer"').replace('" "', "")  # as the compiler joins them
+    calls = re.findall(r'\bdie\(((?:[^;{"]|"[^"]*")*)\);', source)
+    messages = {message for call in calls for message in re.findall(r'"([^"]+)"', call)}
+    assert len(messages) > 15
+    assert [message for message in sorted(messages) if message not in page] == []
+
+
 def test_page_has_every_exit_status():
     main = (ROOT / "writer/main.c").read_text()
     statuses = {"0"} | set(re.findall(r"#define EXIT_\w+ (\d+)", main))
