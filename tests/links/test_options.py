@@ -149,22 +149,30 @@ def screen(stream):
     return lines
 
 
-def test_progress_is_one_line_redrawn_in_place_and_gone_at_the_end(tools, ns, tmp_path):
-    terminal = Terminal()
-    try:
-        with open(tmp_path / "out.pcap", "wb") as out:
-            process = tools.spawn(ns, "-interface", "lo", "-filter", "udp port 9999", stdout=out,
-                                  stderr=terminal.theirs)
-        wait_until(lambda: b" packets/s" in terminal.read())
-        send_many(ns, 50)
-        wait_until(lambda: b"\r\x1b[K50 packets, " in terminal.read())
-        shown = screen(terminal.seen.decode())
-        process.terminate()
-        assert process.wait(10) == 0
-        wait_until(lambda: b"stopped capture" in terminal.read())
-        lines = screen(terminal.read().decode())
-    finally:
-        terminal.close()
+@pytest.fixture
+def terminal():
+    made = Terminal()
+    yield made
+    made.close()
+
+
+def start_with_progress(tools, ns, tmp_path, terminal, *flags):
+    with open(tmp_path / "out.pcap", "wb") as out:
+        process = tools.spawn(ns, "-interface", "lo", *flags, "-filter", "udp port 9999", stdout=out,
+                              stderr=terminal.theirs)
+    wait_until(lambda: b"0 packets/s" in terminal.read())
+    return process
+
+
+def test_progress_is_one_line_redrawn_in_place_and_gone_at_the_end(tools, ns, tmp_path, terminal):
+    process = start_with_progress(tools, ns, tmp_path, terminal)
+    send_many(ns, 50)
+    wait_until(lambda: b"\r\x1b[K50 packets, " in terminal.read())
+    shown = screen(terminal.seen.decode())
+    process.terminate()
+    assert process.wait(10) == 0
+    wait_until(lambda: b"stopped capture" in terminal.read())
+    lines = screen(terminal.read().decode())
     assert len(shown) == 2 and shown[0].startswith("time=")
     packets, size, dropped, rate = [word.split()[0] for word in shown[1].split(", ")]
     assert (packets, size, dropped) == ("50", str(24 + 50 * (16 + 142)), "0") and rate.isdigit()
@@ -173,24 +181,17 @@ def test_progress_is_one_line_redrawn_in_place_and_gone_at_the_end(tools, ns, tm
     assert lines[-1] == "" and not any("packets/s" in line for line in lines)
 
 
-def test_a_terminal_that_is_held_does_not_hold_the_capture(tools, ns, tmp_path):
+def test_a_terminal_that_is_held_does_not_hold_the_capture(tools, ns, tmp_path, terminal):
     """Where ^S was typed the next write blocks."""
-    terminal = Terminal()
-    try:
-        with open(tmp_path / "out.pcap", "wb") as out:
-            process = tools.spawn(ns, "-interface", "lo", "-filter", "udp port 9999", stdout=out,
-                                  stderr=terminal.theirs)
-        wait_until(lambda: b" packets/s" in terminal.read())
-        termios.tcflow(terminal.theirs, termios.TCOOFF)
-        time.sleep(3 * PROGRESS_S)
-        send_many(ns, 50)
-        wait_until(lambda: len(read_pcap(tmp_path / "out.pcap").records) == 50)
-        termios.tcflow(terminal.theirs, termios.TCOON)
-        wait_until(lambda: b"\r\x1b[K50 packets, " in terminal.read())
-        process.terminate()
-        assert process.wait(10) == 0
-    finally:
-        terminal.close()
+    process = start_with_progress(tools, ns, tmp_path, terminal)
+    termios.tcflow(terminal.theirs, termios.TCOOFF)
+    time.sleep(3 * PROGRESS_S)
+    send_many(ns, 50)
+    wait_until(lambda: os.path.getsize(tmp_path / "out.pcap") == 24 + 50 * (16 + 142))
+    termios.tcflow(terminal.theirs, termios.TCOON)
+    wait_until(lambda: b"\r\x1b[K50 packets, " in terminal.read())
+    process.terminate()
+    assert process.wait(10) == 0
 
 
 def test_there_is_no_progress_when_stderr_is_no_terminal(tools, ns):
@@ -198,19 +199,12 @@ def test_there_is_no_progress_when_stderr_is_no_terminal(tools, ns):
     assert b"\r" not in run.stderr and b"packets/s" not in run.stderr
 
 
-def test_the_rate_is_that_of_the_packets(tools, ns, tmp_path):
-    terminal = Terminal()
-    try:
-        with open(tmp_path / "out.pcap", "wb") as out:
-            tools.spawn(ns, "-interface", "lo", "-count", "300", "-filter", "udp port 9999", stdout=out,
-                        stderr=terminal.theirs)
-        wait_until(lambda: b"0 packets/s" in terminal.read())
-        send_many(ns, 200)
-        wait_until(lambda: b"\r\x1b[K200 packets, " in terminal.read())
-        wait_until(lambda: screen(terminal.read().decode())[-1].endswith(", 0 packets/s"))
-        rates = [int(part.split(b", ")[3].split()[0]) for part in terminal.seen.split(b"\x1b[K")
-                 if b"packets/s" in part and part.count(b", ") == 3]
-    finally:
-        terminal.close()
+def test_the_rate_is_that_of_the_packets(tools, ns, tmp_path, terminal):
+    start_with_progress(tools, ns, tmp_path, terminal, "-count", "300")
+    send_many(ns, 200)
+    wait_until(lambda: b"\r\x1b[K200 packets, " in terminal.read())
+    wait_until(lambda: screen(terminal.read().decode())[-1].endswith(", 0 packets/s"))
+    rates = [int(part.split(b", ")[3].split()[0]) for part in terminal.seen.split(b"\x1b[K")
+             if b"packets/s" in part and part.count(b", ") == 3]
     assert rates[0] == 0 and max(rates) > 0
-    assert sum(rates) <= 200 / 0.25 + len(rates)
+    assert sum(rates) <= 200 / PROGRESS_S + len(rates)
