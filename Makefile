@@ -92,7 +92,7 @@ install: all
 	@if [ "$$(id -u)" = 0 ] && setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap; then \
 		echo "installed; $(DESTDIR)$(bindir)/cf-pcap has cap_net_raw=p"; \
 	else \
-		echo "installed without the capability: as root, run"; \
+		echo "installed without the capability: as root, with the files and their folder root's, run"; \
 		echo "  setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap"; \
 	fi
 

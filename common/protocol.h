@@ -26,9 +26,10 @@
 #define PROTOCOL_VERSION 1u
 
 /* File descriptors that the writer is executed with, besides 0, 1 and 2. */
-#define WRITER_CAPTURE_CHANNEL_FD 3
-#define WRITER_LOOKUP_CHANNEL_FD 5
-#define WRITER_HELPER_FILE_FD 4 /* O_PATH of the helper's file, to explain a missing capability */
+#define WRITER_PLACE_FD 3 /* a socket that the helper holds too, to be given a name: writer/places.h */
+#define WRITER_CAPTURE_CHANNEL_FD 4
+#define WRITER_HELPER_FILE_FD 5 /* O_PATH of the helper's file, to explain a missing capability */
+#define WRITER_LOOKUP_CHANNEL_FD 6
 
 #define INTERFACE_NAME_SIZE 16 /* IFNAMSIZ, with the NUL */
 #define FILTER_TEXT_SIZE 16384 /* the user's filter, with the NUL */

@@ -67,7 +67,7 @@ static void check_unchangeable(int folder)
 
 	errno = EPERM;
 	if (changeable)
-		die(WRITER_NAME " or its folder could have been changed by this user");
+		die(WRITER_NAME " or its folder could have been changed by this user (root has to install them)");
 }
 
 static int create_image(void)

@@ -17,14 +17,18 @@
 int main(int argc, char **argv)
 {
 	const struct start_state state = start_lower_capabilities();
-	int capture[2], lookup[2];
+	int place[2], capture[2], lookup[2];
 	pid_t child;
 
 	start_tidy_fds();
 	start_reset_signals();
 
-	/* From here on descriptors are known numbers: 3 and 4, 5 and 6. */
-	if (channel_pair(capture) != 0 || channel_pair(lookup) != 0 || (child = fork()) < 0)
+	/*
+	 * From here on descriptors are known numbers: 3; 4 and 5; 6 and 7. Both processes keep 3, whose name
+	 * is the capture's place: it comes before the packet socket and so is closed after it.
+	 */
+	if (channel_pair(place) != 0 || close(place[1]) != 0 || channel_pair(capture) != 0 ||
+	    channel_pair(lookup) != 0 || (child = fork()) < 0)
 		die("cannot start the capture process");
 	if (child == 0) {
 		close(capture[0]);

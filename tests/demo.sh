@@ -4,6 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+[ "$(id -u)" = 0 ] || { echo 'demo: run it as root' >&2; exit 1; }
+
 # A network namespace without a name: it is gone with its last process, however that ends.
 [ "${1:-}" = in-namespace ] || exec unshare --net "$PWD/tests/demo.sh" in-namespace
 
@@ -60,4 +62,4 @@ capture=''
 
 echo
 echo 'tcpdump -nr capture.pcap'
-tcpdump -nr "$stage/capture.pcap"
+cd "$stage" && tcpdump -nr capture.pcap

@@ -24,10 +24,10 @@
 #include "cleanup.h"
 #include "log.h"
 
-#define HELPER_FILE_PATH "/proc/self/fd/4"
+#define HELPER_FILE_PATH "/proc/self/fd/5"
 #define NO_SUCH_SOCKET_TYPE 15 /* the highest that socket(2) takes as a type; nothing has it */
 
-_Static_assert(WRITER_HELPER_FILE_FD == 4, "HELPER_FILE_PATH");
+_Static_assert(WRITER_HELPER_FILE_FD == 5, "HELPER_FILE_PATH");
 
 static bool helper_mount_is_nosuid(void)
 {
@@ -71,7 +71,8 @@ static const char *explain_missing_capability(const struct open_reply *reply)
 	if (!helper_file_has_capability())
 		return "the file cf-pcap has no cap_net_raw: the operator can set diego.rep.enable_cf_pcap; "
 		       "a lifecycle archive that was cached before keeps the old state until it is "
-		       "extracted again, and a plain copy of the file loses it";
+		       "extracted again, and a plain copy of the file loses it; elsewhere root gives it with "
+		       "make install";
 	if (reply->no_new_privs)
 		return "no_new_privs is set, so files give no capability: the operator can set "
 		       "garden.no_new_privileges to false";

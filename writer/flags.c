@@ -100,13 +100,16 @@ static int reject_value(const struct flag *flag, const char *value)
 			 (unsigned long long)flag->least, (unsigned long long)flag->most);
 		break;
 	case FLAG_NUMBER:
-		snprintf(message, sizeof message, "expected a number from %llu to %llu",
+		snprintf(message, sizeof message,
+			 flag->most == UINT64_MAX ? "expected a number of at least %llu" :
+						    "expected a number from %llu to %llu",
 			 (unsigned long long)flag->least, (unsigned long long)flag->most);
 		break;
 	case FLAG_SIZE:
 		snprintf(message, sizeof message,
-			 "expected a size from %lluk up to %lluk, such as 500k, 2M or 1G",
-			 (unsigned long long)flag->least >> 10, (unsigned long long)flag->most >> 10);
+			 flag->most == UINT64_MAX ? "expected a size of at least %lluk, such as 500k, 2M or 1G" :
+						    "expected a size from %lluk to %lluM, such as 500k or 2M",
+			 (unsigned long long)flag->least >> 10, (unsigned long long)flag->most >> 20);
 		break;
 	case FLAG_DURATION:
 		snprintf(message, sizeof message, "expected a duration above 0, such as 30s, 5m or 1h30m");
@@ -236,13 +239,25 @@ static int parse_flag(struct options *options, char *const *argv, int *next)
 	return store(flag, options, value);
 }
 
+/* No filter has such a word: "tcp -count 5" is a mistake. Logged. */
+static bool has_flag(char *const *words)
+{
+	for (; *words != NULL; words++) {
+		const char *name = *words + strspn(*words, "-");
+		if (name > *words && name <= *words + 2 && find_flag(name, strcspn(name, "=")) != NULL)
+			return reject("flags come before the words of the filter", *words, "") != 0;
+	}
+	return false;
+}
+
 /* The words after the flags, joined by spaces as tcpdump does it. */
 static int join_filter_words(struct options *options, char *const *words)
 {
 	size_t used = 0;
 
 	if (options->filter[0] != '\0')
-		return reject("filter given twice, by -filter and as words", "-filter", words[0]);
+		return reject("filter given twice, by -filter and as words; if it is one, put it in quotes",
+			      "-filter", words[0]);
 	for (; *words != NULL; words++) {
 		size_t length = strlen(*words);
 		if (length + 2 > sizeof options->filter - used)
@@ -258,6 +273,7 @@ static int join_filter_words(struct options *options, char *const *words)
 int flags_parse(struct options *options, int argc, char *const *argv)
 {
 	int next = argc > 0 ? 1 : 0;
+	bool ended = false;
 
 	memset(options, 0, sizeof *options);
 	options->snaplen = SNAPLEN_DEFAULT;
@@ -267,6 +283,7 @@ int flags_parse(struct options *options, int argc, char *const *argv)
 	while (next < argc && argv[next][0] == '-' && argv[next][1] != '\0') {
 		if (strcmp(argv[next], "--") == 0) {
 			next++;
+			ended = true;
 			break;
 		}
 		if (parse_flag(options, argv, &next) != 0)
@@ -274,7 +291,7 @@ int flags_parse(struct options *options, int argc, char *const *argv)
 	}
 	if (options->snaplen == 0)
 		options->snaplen = SNAPLEN_MAX;
-	if (next < argc && join_filter_words(options, argv + next) != 0)
+	if (next < argc && ((!ended && has_flag(argv + next)) || join_filter_words(options, argv + next) != 0))
 		return -1;
 	if (options->filter[strspn(options->filter, " \t\r\n")] == '\0') /* what libpcap skips */
 		options->filter[0] = '\0';

@@ -97,14 +97,21 @@ static void print_addresses(const struct ifaddrs *list, const char *name)
 	}
 }
 
+static int get_interfaces(struct ifaddrs **list)
+{
+	if (getifaddrs(list) == 0)
+		return 0;
+	*list = NULL;
+	log_record(LOG_ERROR, "cannot list the interfaces", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+	return -1;
+}
+
 int interfaces_list(void)
 {
 	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
 
-	if (getifaddrs(&list) != 0) {
-		log_record(LOG_ERROR, "cannot list the interfaces", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+	if (get_interfaces(&list) != 0)
 		return -1;
-	}
 	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next) {
 		if (!is_link(entry))
 			continue;
@@ -137,42 +144,30 @@ void interfaces_report_unknown(const char *name)
 			   LOG_FIELDS(LOG_TEXT("interface", name), LOG_TEXT("available", names)));
 }
 
-bool interfaces_is_loopback(const char *name)
+static void examine(const struct ifaddrs *entry, const char *name, struct interface_facts *facts)
 {
-	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
-
-	if (getifaddrs(&list) != 0)
-		return false;
-	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next)
-		if (is_link(entry) && strcmp(entry->ifa_name, name) == 0)
-			return (entry->ifa_flags & IFF_LOOPBACK) != 0;
-	return false;
-}
-
-uint32_t interfaces_netmask(const char *name)
-{
-	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
+	bool is_loopback = (entry->ifa_flags & IFF_LOOPBACK) != 0, is_named = strcmp(entry->ifa_name, name) == 0;
 	struct sockaddr_in mask;
 
-	if (getifaddrs(&list) != 0)
-		return PCAP_NETMASK_UNKNOWN;
-	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next)
-		if (entry->ifa_netmask != NULL && entry->ifa_netmask->sa_family == AF_INET &&
-		    strcmp(entry->ifa_name, name) == 0) {
-			memcpy(&mask, entry->ifa_netmask, sizeof mask);
-			return mask.sin_addr.s_addr;
-		}
-	return PCAP_NETMASK_UNKNOWN;
+	if (is_link(entry) && is_loopback && entry->ifa_addr != NULL)
+		facts->loopback_index = ((const struct sockaddr_ll *)(const void *)entry->ifa_addr)->sll_ifindex;
+	if (is_link(entry) && is_named)
+		facts->is_loopback = is_loopback;
+	if (is_named && entry->ifa_netmask != NULL && entry->ifa_netmask->sa_family == AF_INET &&
+	    facts->netmask == PCAP_NETMASK_UNKNOWN) {
+		memcpy(&mask, entry->ifa_netmask, sizeof mask);
+		facts->netmask = mask.sin_addr.s_addr;
+	}
 }
 
-int interfaces_loopback_index(void)
+int interfaces_examine(const char *name, struct interface_facts *facts)
 {
 	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
 
-	if (getifaddrs(&list) != 0)
-		return 0;
+	*facts = (struct interface_facts){ .netmask = PCAP_NETMASK_UNKNOWN };
+	if (get_interfaces(&list) != 0)
+		return -1;
 	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next)
-		if (is_link(entry) && (entry->ifa_flags & IFF_LOOPBACK) != 0)
-			return (int)if_nametoindex(entry->ifa_name);
+		examine(entry, name, facts);
 	return 0;
 }

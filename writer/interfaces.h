@@ -10,12 +10,12 @@ int interfaces_list(void);
 /* One ERROR line: there is no such interface (NULL: none was given), and those there are. */
 void interfaces_report_unknown(const char *name);
 
-/* Also false if the kernel does not tell. */
-bool interfaces_is_loopback(const char *name);
+struct interface_facts {
+	bool is_loopback;
+	uint32_t netmask;   /* IPv4, network byte order; PCAP_NETMASK_UNKNOWN if there is none */
+	int loopback_index; /* of the loopback interface here; 0 if there is none */
+};
 
-/* The IPv4 netmask, network byte order; PCAP_NETMASK_UNKNOWN if there is none. */
-uint32_t interfaces_netmask(const char *name);
-
-/* The index of the loopback interface; 0 if there is none, or the kernel does not tell. */
-int interfaces_loopback_index(void);
+/* What a capture needs to know. Returns 0, also if there is no such interface, or -1, logged. */
+int interfaces_examine(const char *name, struct interface_facts *facts);
 

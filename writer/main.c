@@ -45,7 +45,8 @@ static int finish_stdout(void)
 {
 	if (fflush(stdout) == 0 && ferror(stdout) == 0)
 		return 0;
-	return fail("cannot write to stdout", strerror(errno));
+	log_record(LOG_ERROR, "cannot write to stdout", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+	return EXIT_FAILED;
 }
 
 /* What can be answered without a capture. Returns the exit status, or -1 to go on. */
@@ -104,12 +105,12 @@ static int capture_inside_sandbox(struct capture *capture)
 }
 
 /* What works as it was asked for, and is not what was meant. */
-static void warn_of_surprises(const struct options *options)
+static void warn_of_surprises(const struct options *options, const struct interface_facts *facts)
 {
 	if (output_is_stderr())
 		log_record(LOG_WARN, "stdout and stderr are the same, messages make the pcap unreadable",
 			   LOG_FIELDS(LOG_TEXT("hint", "redirect stderr elsewhere, not with 2>&1")));
-	if (options->direction == DIRECTION_OUT && interfaces_is_loopback(options->interface))
+	if (options->direction == DIRECTION_OUT && facts->is_loopback)
 		log_record(LOG_WARN, "on a loopback interface every packet counts as coming in, none is captured",
 			   LOG_FIELDS(LOG_TEXT("hint", "leave out -direction out")));
 }
@@ -119,13 +120,16 @@ static int capture_packets(const struct options *options)
 	static struct session session;
 	static char filter[JOINED_FILTER_SIZE];
 	struct capture capture = { .options = options,
-				   .loopback_index = interfaces_loopback_index(),
 				   .show_progress = isatty(STDERR_FILENO) == 1 };
+	struct interface_facts facts;
 	int opened;
 
 	if (stop_watch() != 0)
 		return fail("cannot watch for signals", strerror(errno));
-	opened = session_open(&session, options);
+	if (interfaces_examine(options->interface, &facts) != 0)
+		return EXIT_FAILED;
+	capture.loopback_index = facts.loopback_index;
+	opened = session_open(&session, options, &facts);
 	if (opened != 0)
 		return not_begun(opened);
 	capture.format = (struct format){ .kind = options->format,
@@ -136,7 +140,7 @@ static int capture_packets(const struct options *options)
 					  .filter = filter };
 	session_filter(&session, options, filter, sizeof filter);
 	describe_system(&capture.format);
-	warn_of_surprises(options);
+	warn_of_surprises(options, &facts);
 	/* Looking up names and compiling the filter is not capturing. */
 	if (stop_after(options->duration) != 0)
 		return fail("cannot set the duration", strerror(errno));

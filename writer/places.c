@@ -20,37 +20,31 @@
 #define DUMP_BYTES 32768 /* what the kernel sends at a time is less */
 
 /* A name in the abstract namespace is per network namespace and gone with its holder, unix(7). */
-static int bind_place(int place, unsigned int number)
+static int bind_place(unsigned int number)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "cf-pcap.%u", number);
 
-	return bind(place, (const struct sockaddr *)&name,
+	return bind(WRITER_PLACE_FD, (const struct sockaddr *)&name,
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length));
 }
 
 int places_take(void)
 {
-	int place = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (place < 0) {
-		log_record(LOG_ERROR, "cannot make a socket", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
-		return -1;
-	}
 	errno = EADDRINUSE;
 	for (unsigned int number = 0; number < PLACES && errno == EADDRINUSE; number++)
-		if (bind_place(place, number) == 0)
-			return 0; /* open until the process ends */
+		if (bind_place(number) == 0)
+			return 0;
 	if (errno == EADDRINUSE)
 		log_record(LOG_ERROR, "too many captures in this container, end one first",
 			   LOG_FIELDS(LOG_NUMBER("limit", PLACES)));
 	else
 		log_record(LOG_ERROR, "cannot take a place among the captures in this container",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
-	close(place);
 	return -1;
 }
 
+/* Returns a socket on which the answer arrives, or -1 with errno. */
 static int ask_for_rings(void)
 {
 	const struct {
@@ -64,11 +58,10 @@ static int ask_for_rings(void)
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 
-	if (fd >= 0 && send(fd, &request, sizeof request, 0) != sizeof request) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	if (fd < 0 || send(fd, &request, sizeof request, 0) == sizeof request)
+		return fd;
+	close(fd);
+	return -1;
 }
 
 /* Bytes of the ring of one socket. Root's are root's affair: they do not keep users from capturing. */
@@ -92,33 +85,63 @@ static uint64_t socket_memory(const struct nlmsghdr *message)
 	return owner != 0 || getuid() == 0 ? (uint64_t)ring.pdr_block_size * ring.pdr_block_nr : 0;
 }
 
-/* Bytes of all rings in this network namespace; 0 where the kernel does not tell. */
-static uint64_t ring_memory(void)
+/* Adds up a part of the answer. Returns 1, 0 if it was the last, or -1 with errno. */
+static int add_answer(const void *answer, unsigned int length, uint64_t *sum)
+{
+	const struct nlmsghdr *message = answer;
+
+	for (; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length)) {
+		if (message->nlmsg_type == NLMSG_DONE)
+			return 0;
+		if (message->nlmsg_type == NLMSG_ERROR) {
+			errno = -((const struct nlmsgerr *)NLMSG_DATA(message))->error;
+			return -1;
+		}
+		*sum += socket_memory(message);
+	}
+	return 1;
+}
+
+/* The bytes of all rings in this network namespace. Returns 0, or -1 with errno. */
+static int count_ring_memory(uint64_t *sum)
 {
 	static _Alignas(struct nlmsghdr) char answer[DUMP_BYTES];
 	CLEANUP(cleanup_fd) int fd = ask_for_rings();
-	uint64_t sum = 0;
 	ssize_t received;
+	int more = 1;
 
-	while (fd >= 0 && (received = recv(fd, answer, sizeof answer, 0)) > 0) {
-		unsigned int left = (unsigned int)received;
-		for (struct nlmsghdr *message = (void *)answer; NLMSG_OK(message, left);
-		     message = NLMSG_NEXT(message, left)) {
-			if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY)
-				return sum; /* NLMSG_DONE or NLMSG_ERROR */
-			sum += socket_memory(message);
-		}
+	*sum = 0;
+	while (fd >= 0 && more > 0) {
+		received = recv(fd, answer, sizeof answer, 0);
+		if (received < 0 && errno != EINTR)
+			return -1;
+		if (received >= 0)
+			more = add_answer(answer, (unsigned int)received, sum);
 	}
-	return sum;
+	return fd < 0 ? -1 : more;
 }
 
-int places_check_memory(void)
+/* The kernel has no such thing, or the platform does not let us ask: not what a user can bring about. */
+static bool cannot_be_counted(int error)
 {
-	uint64_t used = ring_memory();
+	return error == EPROTONOSUPPORT || error == EAFNOSUPPORT || error == ENOENT || error == ENOSYS ||
+	       error == EPERM || error == EACCES;
+}
 
-	if (used <= PLACES_BYTES)
+int places_check_memory(uint64_t more)
+{
+	uint64_t used;
+
+	if (count_ring_memory(&used) != 0) {
+		if (cannot_be_counted(errno))
+			return 0;
+		log_record(LOG_ERROR, "cannot count the captures' kernel memory",
+			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+		return -1;
+	}
+	if (used + more <= PLACES_BYTES)
 		return 0;
 	log_record(LOG_ERROR, "captures take up too much kernel memory in this container, end one first",
-		   LOG_FIELDS(LOG_NUMBER("bytes", used), LOG_NUMBER("limit", PLACES_BYTES)));
+		   LOG_FIELDS(LOG_NUMBER("bytes", used + more), LOG_NUMBER("limit", PLACES_BYTES)));
 	return -1;
 }

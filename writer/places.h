@@ -11,12 +11,14 @@
 #define PLACES 8
 #define PLACES_BYTES ((uint64_t)PLACES * RING_BYTES_MOST)
 
-/* Takes a place, until this process ends. Returns 0, or -1, logged. */
+/* Takes a place, until this process and the helper are gone. Returns 0, or -1, logged. */
 int places_take(void);
 
 /*
- * To be asked when the ring is made: a place is free again when its holder is gone, but the memory of a
- * process that was killed, and so its ring, lives on while somebody reads from it, /proc/PID/cmdline
- * for example. Returns 0, or -1, logged, if all rings but root's are too much.
+ * Fails if all rings but root's, and `more` bytes, are too much: a place is free again when its holders
+ * are gone, but the memory of a process that was killed, and so its ring, lives on while somebody
+ * reads from it, /proc/PID/cmdline for example. To be asked before a ring is made, so that nothing is
+ * made in vain, and after, when it is counted itself, for those that were made at the same time.
+ * Returns 0, or -1, logged.
  */
-int places_check_memory(void);
+int places_check_memory(uint64_t more);

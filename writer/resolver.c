@@ -169,6 +169,7 @@ pid_t resolver_start(int lookup_channel)
 	}
 	/* The order matters: no outside input is read while the capture channel is open. */
 	close(WRITER_CAPTURE_CHANNEL_FD);
+	close(WRITER_PLACE_FD);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != writer)
 		_exit(1);
 	signal(SIGALRM, SIG_DFL); /* the writer's handlers were inherited */

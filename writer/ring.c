@@ -45,10 +45,14 @@ struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen)
 				      .tp_retire_blk_tov = RING_RETIRE_TIMEOUT_MS };
 }
 
+size_t ring_bytes(const struct tpacket_req3 *layout)
+{
+	return (size_t)layout->tp_block_size * layout->tp_block_nr;
+}
+
 int ring_map(struct ring *ring, int packet_fd, const struct tpacket_req3 *layout)
 {
-	size_t length = (size_t)layout->tp_block_size * layout->tp_block_nr;
-	void *blocks = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, packet_fd, 0);
+	void *blocks = mmap(NULL, ring_bytes(layout), PROT_READ | PROT_WRITE, MAP_SHARED, packet_fd, 0);
 
 	if (blocks == MAP_FAILED)
 		return -1;

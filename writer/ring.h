@@ -43,6 +43,9 @@ struct ring_cursor {
  */
 struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen);
 
+/* Bytes of kernel memory that it takes. */
+size_t ring_bytes(const struct tpacket_req3 *layout);
+
 /* Maps the ring of that layout which packet_fd has. Returns 0, or -1 with errno. */
 int ring_map(struct ring *ring, int packet_fd, const struct tpacket_req3 *layout);
 

@@ -41,7 +41,8 @@ bool session_is_genuine(void)
 	 */
 	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
 	       privilege_is_dropped() &&
-	       is_channel(WRITER_CAPTURE_CHANNEL_FD) && is_channel(WRITER_LOOKUP_CHANNEL_FD);
+	       is_channel(WRITER_PLACE_FD) && is_channel(WRITER_CAPTURE_CHANNEL_FD) &&
+	       is_channel(WRITER_LOOKUP_CHANNEL_FD);
 }
 
 static void make_guard(struct session *session, const struct options *options)
@@ -53,17 +54,17 @@ static void make_guard(struct session *session, const struct options *options)
 }
 
 static void fill_request(struct open_request *request, const struct options *options,
-			 const char *guard)
+			 const struct interface_facts *facts, const char *guard)
 {
 	memset(request, 0, sizeof *request);
 	request->header = (struct message_header){ PROTOCOL_VERSION, MESSAGE_OPEN };
 	request->snaplen = (uint32_t)options->snaplen;
 	request->ring = ring_layout(options->buffer_size, request->snaplen);
-	request->netmask = interfaces_netmask(options->interface);
+	request->netmask = facts->netmask;
 	if (options->promiscuous)
 		request->flags |= OPEN_PROMISCUOUS;
 	/* On a loopback interface each packet is seen going out and coming in: one is enough. */
-	if (options->direction == DIRECTION_IN || interfaces_is_loopback(options->interface))
+	if (options->direction == DIRECTION_IN || facts->is_loopback)
 		request->flags |= OPEN_IGNORE_OUTGOING;
 	if (options->cooked_v1)
 		request->flags |= OPEN_COOKED_V1;
@@ -199,7 +200,8 @@ void session_filter(const struct session *session, const struct options *options
 		snprintf(text, size, "(%s) and (%s)", session->guard, options->filter);
 }
 
-int session_open(struct session *session, const struct options *options)
+int session_open(struct session *session, const struct options *options,
+		 const struct interface_facts *facts)
 {
 	static struct open_request request;
 	int placed, result;
@@ -211,14 +213,13 @@ int session_open(struct session *session, const struct options *options)
 		return -1;
 	}
 	make_guard(session, options);
-	fill_request(&request, options, session->guard);
+	fill_request(&request, options, facts, session->guard);
 	resolver = resolver_start(WRITER_LOOKUP_CHANNEL_FD);
 	if (resolver < 0) {
 		log_record(LOG_ERROR, "cannot start a process", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
 		return -1;
 	}
-	/* After the fork: only this process is to hold the place. */
-	placed = places_take();
+	placed = places_take() == 0 ? places_check_memory(ring_bytes(&request.ring)) : -1;
 	result = placed == 0 ? exchange(&request, &session->reply) : -1;
 	in_time = resolver_stop(resolver);
 	if (!in_time && result == -1)
@@ -238,7 +239,7 @@ int session_open(struct session *session, const struct options *options)
 				      LOG_NUMBER("link-type", (uint64_t)session->reply.link_type)));
 		return -1;
 	}
-	if (places_check_memory() != 0)
+	if (places_check_memory(0) != 0)
 		return -1;
 	report_filter(session, options);
 	signal(SIGCHLD, SIG_IGN); /* how the helper ends is no longer asked: the kernel reaps it, wait(2) */

@@ -3,6 +3,7 @@
 
 #include "flags.h"
 #include "frame.h"
+#include "interfaces.h"
 
 #define SESSION_STOPPED (-2) /* a signal, or stdout's reader gone, before there was a capture; not logged */
 
@@ -23,7 +24,8 @@ bool session_is_genuine(void);
  * while a child of this process looks up the names in it. Logs how it went. Returns 0, -1 or
  * SESSION_STOPPED.
  */
-int session_open(struct session *session, const struct options *options);
+int session_open(struct session *session, const struct options *options,
+		 const struct interface_facts *facts);
 
 /* Writes the filter that the kernel runs, guard and all, as text. */
 void session_filter(const struct session *session, const struct options *options, char *text,

@@ -17,6 +17,7 @@ static volatile sig_atomic_t first_signal;
 static volatile sig_atomic_t urgent;
 static volatile sig_atomic_t time_is_up;
 static volatile sig_atomic_t begun;
+static volatile sig_atomic_t timer_runs;
 static struct timespec requested_at;
 
 static const struct itimerval KICK = { { 0, STOP_KICK_MS * 1000L }, { 0, STOP_KICK_MS * 1000L } };
@@ -26,6 +27,7 @@ static void request_stop(volatile sig_atomic_t *why, int value)
 	if (!stop_requested()) {
 		clock_gettime(CLOCK_REALTIME, &requested_at);
 		*why = value;
+		timer_runs = 1;
 		setitimer(ITIMER_REAL, &KICK, NULL);
 	}
 }
@@ -34,7 +36,7 @@ static void on_signal(int number)
 {
 	int saved = errno;
 
-	if (number == SIGALRM)
+	if (number == SIGALRM && timer_runs) /* not one that somebody sent */
 		request_stop(&time_is_up, 1);
 	else if (stop_requested())
 		urgent = 1;
@@ -72,8 +74,10 @@ int stop_after(uint64_t duration)
 	/* A signal's kicks use the same timer: they must not be overwritten. */
 	sigfillset(&every);
 	sigprocmask(SIG_BLOCK, &every, &before);
-	if (!stop_requested())
+	if (!stop_requested()) {
+		timer_runs = 1;
 		result = setitimer(ITIMER_REAL, &once, NULL);
+	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return result;
 }
@@ -107,6 +111,8 @@ const char *stop_signal_name(void)
 		return "terminated";
 	case SIGHUP:
 		return "hangup";
+	case SIGALRM:
+		return "alarm clock";
 	default:
 		return NULL;
 	}

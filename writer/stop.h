@@ -9,7 +9,7 @@
 #define STOP_KICK_MS 20
 
 /*
- * Handles SIGINT, SIGTERM and SIGHUP, whatever they were set to, and SIGALRM, which is the timer's.
+ * Handles SIGINT, SIGTERM and SIGHUP, whatever they were set to, and SIGALRM, which is mostly the timer's.
  * Returns 0, or -1 with errno.
  */
 int stop_watch(void);

@@ -172,7 +172,7 @@ def test_an_answer_that_cannot_be_written_is_a_failure(tools, ns, flags):
         process = tools.spawn(ns, *flags, stdout=full, stderr=subprocess.PIPE)
     messages = process.communicate(timeout=10)[1].decode()
     assert process.returncode == 1
-    assert stripped(messages) == ['level=ERROR msg="cannot write to stdout" reason="No space left on device"']
+    assert stripped(messages) == ['level=ERROR msg="cannot write to stdout" error="No space left on device"']
 
 
 def test_dropped_packets_are_warned_of_at_once_and_counted(tools, ns, tmp_path):

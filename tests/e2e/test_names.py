@@ -1,6 +1,7 @@
 """Names in filters: looked up by the unprivileged side, from files and DNS, with nothing loaded."""
 import ctypes
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -204,6 +205,21 @@ def test_a_reader_that_goes_away_while_names_are_looked_up_ends_it(tools, ns, et
         messages = process.communicate(timeout=1)[1].decode()  # libc would ask for ten seconds and more
     assert process.returncode == 0
     assert 'msg="stopped before the capture began" reason="the reader of stdout is gone"\n' in messages
+
+
+@pytest.mark.parametrize("number, name", [(signal.SIGTERM, "terminated"), (signal.SIGALRM, '"alarm clock"')])
+def test_a_signal_ends_a_look_up(tools, ns, etc, number, name):
+    etc.put("hosts", "")
+    with socket_in(ns, socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 53))
+        silent.settimeout(10)
+        process = tools.spawn(ns, "-interface", "lo", "-filter", "host some.name.test", stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, prepare_as_root=etc.enter)
+        silent.recv(512)
+        process.send_signal(number)
+        messages = process.communicate(timeout=1)[1].decode()
+    assert process.returncode == 0
+    assert f'msg="stopped before the capture began" signal={name}\n' in messages
 
 
 EVIL = """

@@ -61,7 +61,7 @@ static long probe_fd = -1;
 
 /* Stands for the packet fd in the table. */
 #define FD (-77)
-#define LOOKUP_CHANNEL 6 /* in the helper */
+#define LOOKUP_CHANNEL 7 /* in the helper */
 #define P(pointer) ((long)(uintptr_t)(pointer))
 static const struct probe *probes(size_t *count)
 {

@@ -189,15 +189,16 @@ def test_the_writer_started_by_hand_with_channels_is_refused(stage, ns, place, m
     """With the user's own sockets where the helper's would be."""
     folder = install(stage, place / "bin", writer_mode=mode)
     with contextlib.ExitStack() as ends:
-        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
         for end in [end for pair in pairs for end in pair]:
             ends.enter_context(end)
 
         def prepare():
-            for pair, number in zip(pairs, (60, 61)):
+            for pair, number in zip(pairs, (60, 61, 62)):
                 os.dup2(pair[0].fileno(), number)
             os.dup2(60, 3)
-            os.dup2(61, 5)
+            os.dup2(61, 4)
+            os.dup2(62, 6)
 
         done = run([folder / "cf-pcap-writer", *CAPTURE], ns, user_prepare=prepare, close_fds=False)
     assert_refused(done, "cannot be used by itself")

@@ -1,11 +1,14 @@
 """Kernel memory for rings is charged to nobody: there are places for 8 captures of 64 MiB, and no more."""
+import contextlib
+import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from hostile.arena import packet_sockets, spawn
+from e2e.test_names import Etc, NameServer
+from hostile.arena import children_of, packet_sockets, spawn
 from support import USER, Namespace, wait_until
 
 PLACES = 8
@@ -22,11 +25,15 @@ def crowd():
         process.communicate()
 
 
+def start(stage, ns, crowd, *flags, **options):
+    crowd.append(spawn([stage / "cf-pcap", "-interface", "lo", *flags], ns, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, **options))
+    return crowd[-1]
+
+
 def begin(stage, ns, crowd, *flags):
     """A capture; its file header when it runs, b"" if it was refused."""
-    crowd.append(spawn([stage / "cf-pcap", "-interface", "lo", *flags], ns, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE))
-    return crowd[-1].stdout.read(24)
+    return start(stage, ns, crowd, *flags).stdout.read(24)
 
 
 def test_nothing_but_the_program_itself_bounds_packet_sockets(attackers, ns, crowd):
@@ -74,6 +81,93 @@ def test_rings_whose_places_are_free_again_count(stage, ns, crowd, rings, owner,
     if not captured:
         _, messages = crowd[-1].communicate(timeout=20)
         assert crowd[-1].returncode == 1 and b"too much kernel memory in this container" in messages
+
+
+SLOW = "host slow.test"  # a name that is answered when the test wants it
+
+
+@pytest.fixture
+def name_server(ns, tmp_path):
+    server = NameServer(ns, {"slow.test": ["192.0.2.1"]})
+    etc = Etc(tmp_path)
+    etc.put("hosts", "")
+    server.look_here = etc.enter
+    yield server
+    server.socket.close()
+
+
+def query_of(server):
+    server.socket.settimeout(10)
+    return server.socket.recvfrom(512)
+
+
+def drain(server_socket):
+    server_socket.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            server_socket.recv(512)
+
+
+def start_slowly(stage, ns, crowd, server):
+    """As soon as the names are asked for there is a ring."""
+    return start(stage, ns, crowd, "-buffer-size", "64M", SLOW, root_prepare=server.look_here)
+
+
+def test_there_is_no_ring_in_vain_where_others_take_it_all(stage, ns, crowd, name_server):
+    crowd.append(spawn(["/usr/bin/python3", "-c", HOLD_RINGS, PLACES, USER], ns, uid=0, stdin=subprocess.PIPE,
+                       stdout=subprocess.PIPE))
+    assert crowd[-1].stdout.readline() == b"held\n"
+    _, messages = start_slowly(stage, ns, crowd, name_server).communicate(timeout=5)
+    assert b"too much kernel memory in this container" in messages
+
+
+def test_a_count_that_is_made_to_fail_is_a_refusal(stage, ns, crowd, name_server):
+    """prlimit(2) works on any process of the same uid."""
+    capture = start_slowly(stage, ns, crowd, name_server)
+    query, client = query_of(name_server)
+    assert spawn(["prlimit", "--pid", capture.pid, "--nofile=5:"], ns).wait() == 0
+    with name_server:
+        name_server.socket.sendto(name_server.answer(query), client)
+        out, messages = capture.communicate(timeout=20)
+    assert (capture.returncode, out) == (1, b"")
+    assert b"cannot count the captures' kernel memory" in messages and b"Too many open files" in messages
+
+
+# For each line it is sent: until no packet socket is left, was there one when no place was taken any more?
+WATCH_PLACES = """
+import sys
+for _ in sys.stdin:
+    early = False
+    while True:
+        places = open("/proc/net/unix").read().count("@cf-pcap.")
+        sockets = len(open("/proc/net/packet").readlines()) - 1
+        early |= places == 0 and sockets > 0
+        if sockets == 0:
+            break
+    print(early, flush=True)
+"""
+
+
+def test_a_place_is_free_only_when_the_helper_is_gone_too(stage, ns, crowd, name_server):
+    """A helper that gets no processor time keeps its ring for a while after it was killed."""
+    victim_cpu = max(os.sched_getaffinity(0))
+    for _ in range(3):
+        crowd.append(spawn(["/bin/sh", "-c", "while :; do :; done"], ns,
+                           user_prepare=lambda: os.sched_setaffinity(0, {victim_cpu})))
+    crowd.append(spawn(["/usr/bin/python3", "-c", WATCH_PLACES], ns, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    watcher = crowd[-1]
+    for _ in range(5):
+        capture = start_slowly(stage, ns, crowd, name_server)
+        query_of(name_server)
+        helper = children_of(capture.pid)[0]
+        os.sched_setaffinity(helper, {victim_cpu})
+        os.sched_setscheduler(helper, os.SCHED_IDLE, os.sched_param(0))
+        watcher.stdin.write(b"watch\n")
+        watcher.stdin.flush()
+        capture.kill()
+        capture.wait()
+        assert watcher.stdout.readline() == b"False\n"
+        drain(name_server.socket)
 
 
 def test_captures_elsewhere_take_no_place_here(stage, ns, crowd):

@@ -256,11 +256,13 @@ static void interface_names_have_1_to_15_characters(void **state)
 static void left_over_words_are_the_filter(void **state)
 {
 	(void)state;
-	ASSERT_TAKEN("-interface", "lo", "tcp", "port", "80", "-v");
-	assert_string_equal(options.filter, "tcp port 80 -v");
+	ASSERT_TAKEN("-interface", "lo", "tcp", "port", "80");
+	assert_string_equal(options.filter, "tcp port 80");
+	ASSERT_TAKEN("ip[2:2]", "-20", ">", "---v");
+	assert_string_equal(options.filter, "ip[2:2] -20 > ---v");
+	ASSERT_TAKEN("--", "tcp", "-v");
+	assert_string_equal(options.filter, "tcp -v");
 	assert_false(options.verbose);
-	ASSERT_TAKEN("--", "-v");
-	assert_string_equal(options.filter, "-v");
 	ASSERT_TAKEN("-");
 	assert_string_equal(options.filter, "-");
 	ASSERT_TAKEN("--");
@@ -271,6 +273,13 @@ static void a_filter_given_in_both_ways_is_refused(void **state)
 {
 	(void)state;
 	ASSERT_REFUSED("filter given twice", "-filter", "tcp", "udp");
+}
+
+static void flags_after_the_filter_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED("flags come before", "tcp", "-count", "2");
+	ASSERT_REFUSED("flags come before", "tcp", "--count=2");
 }
 
 static char *long_text(size_t length)
@@ -359,6 +368,7 @@ int main(void)
 		cmocka_unit_test(interface_names_have_1_to_15_characters),
 		cmocka_unit_test(left_over_words_are_the_filter),
 		cmocka_unit_test(a_filter_given_in_both_ways_is_refused),
+		cmocka_unit_test(flags_after_the_filter_are_refused),
 		cmocka_unit_test(a_filter_may_be_16383_characters_long),
 		cmocka_unit_test(words_that_fill_the_filter_exactly_are_taken),
 		cmocka_unit_test(hostile_words_reach_the_terminal_quoted_only),

@@ -29,7 +29,7 @@ static int begin(void **state)
 	if (channel_pair(pair) != 0)
 		return -1;
 	ours = pair[0];
-	theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, 10); /* 3 is where the writer has another channel */
+	theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, 10); /* the resolver closes what else the writer has */
 	close(pair[1]);
 	return theirs < 0 ? -1 : 0;
 }
