@@ -25,7 +25,8 @@ int main(int argc, char **argv)
 
 	/*
 	 * From here on descriptors are known numbers: 3; 4 and 5; 6 and 7. Both processes keep 3, whose name
-	 * is the capture's place: it comes before the packet socket and so is closed after it.
+	 * is the capture's place. It is lower than the packet sockets and so let go of after them: the
+	 * kernel releases what an exit closes in reverse, task_work_add().
 	 */
 	if (channel_pair(place) != 0 || close(place[1]) != 0 || channel_pair(capture) != 0 ||
 	    channel_pair(lookup) != 0 || (child = fork()) < 0)

@@ -134,6 +134,25 @@ static int exchange(const struct open_request *request, struct open_reply *reply
 	return received > 0 && open_reply_valid(reply, (size_t)received) ? 0 : -1;
 }
 
+/* The whole exchange, with names looked up meanwhile. Returns 0, -1, logged, or SESSION_STOPPED. */
+static int ask_helper(const struct open_request *request, struct open_reply *reply)
+{
+	pid_t resolver = resolver_start(WRITER_LOOKUP_CHANNEL_FD);
+	int result;
+
+	if (resolver < 0) {
+		log_record(LOG_ERROR, "cannot start a process", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+		return -1;
+	}
+	result = exchange(request, reply);
+	if (!resolver_stop(resolver) && result == -1)
+		log_record(LOG_ERROR, "looking up the names in the filter takes too long",
+			   LOG_FIELDS(LOG_TEXT("filter", request->filter)));
+	else if (result == -1)
+		report_helper_end();
+	return result;
+}
+
 /* libpcap's own words, except where they are none: the helper's memory is limited. */
 static const char *filter_refusal(const struct open_reply *reply)
 {
@@ -204,9 +223,7 @@ int session_open(struct session *session, const struct options *options,
 		 const struct interface_facts *facts)
 {
 	static struct open_request request;
-	int placed, result;
-	bool in_time;
-	pid_t resolver;
+	int result;
 
 	if (!interface_name_valid(options->interface)) {
 		interfaces_report_unknown(options->interface);
@@ -214,19 +231,9 @@ int session_open(struct session *session, const struct options *options,
 	}
 	make_guard(session, options);
 	fill_request(&request, options, facts, session->guard);
-	resolver = resolver_start(WRITER_LOOKUP_CHANNEL_FD);
-	if (resolver < 0) {
-		log_record(LOG_ERROR, "cannot start a process", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+	if (places_take() != 0 || places_check_memory(ring_bytes(&request.ring)) != 0)
 		return -1;
-	}
-	placed = places_take() == 0 ? places_check_memory(ring_bytes(&request.ring)) : -1;
-	result = placed == 0 ? exchange(&request, &session->reply) : -1;
-	in_time = resolver_stop(resolver);
-	if (!in_time && result == -1)
-		log_record(LOG_ERROR, "looking up the names in the filter takes too long",
-			   LOG_FIELDS(LOG_TEXT("filter", options->filter)));
-	else if (placed == 0 && result == -1)
-		report_helper_end();
+	result = ask_helper(&request, &session->reply);
 	if (result != 0)
 		return result;
 	if (session->reply.result != OPEN_READY) {
