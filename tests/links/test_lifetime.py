@@ -1,5 +1,6 @@
 """Interfaces come and go while they are captured."""
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,11 @@ def send(ns, text):
 def capture_frames(tools, ns, tmp_path, interface="cap0", flags=()):
     return tools.capture(ns, "-interface", interface, "-filter", f"ether proto {KIND:#x}", *flags,
                          path=tmp_path / "out.pcap")
+
+
+def state_of(process):
+    """A letter, proc(5)."""
+    return Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def has(capture, text):
@@ -77,7 +83,9 @@ def test_an_interface_that_disappears_ends_the_capture_with_all_its_packets(tool
 
 def test_count_holds_also_for_what_is_left_when_the_interface_disappears(tools, ns, tmp_path):
     capture = capture_frames(tools, ns, tmp_path, flags=["-count", 10, "-buffer-size", "256k", "-snaplen", 1500])
+    wait_until(lambda: state_of(capture.process) == "S")  # it waits for packets
     capture.process.send_signal(signal.SIGSTOP)  # so that the first it sees is that the interface is gone
+    wait_until(lambda: state_of(capture.process) == "T")
     with packet_socket(ns.peer, "gen0") as peer:
         for number in range(150):  # more than one block of the ring
             peer.send(ether(KIND, b"%d" % number + b"." * 1000))
