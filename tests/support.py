@@ -1,4 +1,5 @@
 """What the tests share: namespaces, an ordinary user, captures, and reading pcap strictly."""
+import contextlib
 import ctypes
 import itertools
 import os
@@ -15,6 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 USER = 2000  # vcap
 CLONE_NEWNET = 0x40000000
+# IPv6 without packets of its own while a test captures. MLDv1 reports an address as it is added and
+# again within the interval (ms); MLDv2 reports it some time later.
+QUIET_IPV6 = ("accept_dad=0", "router_solicitations=0", "addr_gen_mode=1", "force_mld_version=1",
+              "mldv1_unsolicited_report_interval=86400000")
 # One message, as Go's slog.TextHandler writes it.
 LOG_LINE = re.compile(r'time=\S+ level=(DEBUG|INFO|WARN|ERROR) msg=("(?:[^"\\]|\\.)*"|[^ "=]+)'
                       r'( [a-z-]+=("(?:[^"\\]|\\.)*"|[^ "=]+))*')
@@ -38,10 +43,8 @@ class Namespace:
         try:
             for name in (self.name, self.peer):
                 ip("netns", "add", name)
-                for knob in ("all", "default"):
-                    self.sysctl(name, f"net.ipv6.conf.{knob}.accept_dad=0")
-                    self.sysctl(name, f"net.ipv6.conf.{knob}.router_solicitations=0")
-                    self.sysctl(name, f"net.ipv6.conf.{knob}.addr_gen_mode=1")
+                self.sysctl(name, *(f"net.ipv6.conf.{devices}.{setting}" for devices in ("all", "default")
+                                    for setting in QUIET_IPV6))
                 ip("-n", name, "link", "set", "lo", "up")
             ip("link", "add", "cap0", "netns", self.name, "type", "veth",
                "peer", "name", "gen0", "netns", self.peer)
@@ -60,8 +63,8 @@ class Namespace:
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
 
     @staticmethod
-    def sysctl(name, setting):
-        subprocess.run(["ip", "netns", "exec", name, "sysctl", "-qw", setting], check=True)
+    def sysctl(name, *settings):
+        subprocess.run(["ip", "netns", "exec", name, "sysctl", "-qw", *settings], check=True)
 
     def run(self, *argv, peer=False, **options):
         """Runs a command as root inside, to its end."""
@@ -74,6 +77,16 @@ def enter_namespace(name):
     if _libc.setns(fd, CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")
     os.close(fd)
+
+
+def processes_in(namespace):
+    """The names of the namespace's processes."""
+    pids = subprocess.run(["ip", "netns", "pids", namespace.name], check=True, stdout=subprocess.PIPE).stdout
+    names = []
+    for pid in pids.decode().split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            names.append(Path(f"/proc/{pid}/comm").read_text().rstrip("\n"))
+    return names
 
 
 def become_user(uid=USER):

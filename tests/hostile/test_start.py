@@ -11,8 +11,8 @@ import time
 import pytest
 
 from hostile.arena import (Witness, children_of, compile_c, frame, give_capability, install, packet_sockets, run,
-                           spawn, status_of)
-from support import wait_until
+                           spawn)
+from support import processes_in, wait_until
 
 CAPTURE = ["-interface", "lo", "-duration", "300ms"]
 LIMITS = ["as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
@@ -208,18 +208,7 @@ def test_killing_or_stopping_either_process_at_any_step_leaves_nothing_behind(st
             assert process.wait(15) is not None
         assert witness.frames() == []
     wait_until(lambda: packet_sockets(ns) == 0)
-    wait_until(lambda: not any(line.split()[1:2] == ["cf-pcap"] for line in processes_in(ns)))
-
-
-def processes_in(namespace):
-    pids = subprocess.run(["ip", "netns", "pids", namespace.name], check=True, stdout=subprocess.PIPE).stdout
-    lines = []
-    for pid in pids.decode().split():
-        try:
-            lines.append(f"{pid} {status_of(pid)['Name'].strip()}")
-        except FileNotFoundError:
-            pass
-    return lines
+    wait_until(lambda: "cf-pcap" not in processes_in(ns))
 
 
 def test_it_runs_without_any_argument_not_even_a_name(stage, attackers, ns):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from links.devices import send_datagram
-from support import USER, enter_namespace, read_pcap, summary, wait_until
+from support import USER, enter_namespace, processes_in, read_pcap, summary, wait_until
 
 SOON = 3  # seconds: on an idle machine it is below 0.1, but tests share theirs
 READERS = {
@@ -181,11 +181,8 @@ class Sshd:
         return (self.folder / "log").read_text()
 
 
-def captures_in(ns):
-    """Processes called cf-pcap in the namespace."""
-    pids = subprocess.run(["ip", "netns", "pids", ns.name], check=True, stdout=subprocess.PIPE).stdout.split()
-    return [pid for pid in pids if Path(f"/proc/{int(pid)}/comm").exists() and
-            Path(f"/proc/{int(pid)}/comm").read_text() == "cf-pcap\n"]
+def is_captured(ns):
+    return "cf-pcap" in processes_in(ns)
 
 
 @pytest.mark.parametrize("flags", ["", "-format pcapng"])
@@ -202,14 +199,14 @@ def test_sshdump_shows_a_remote_capture_without_the_session_that_carries_it(tool
             stderr=errors, env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)})
         try:
             lines = Lines(reader)
-            wait_until(lambda: captures_in(ns) or reader.poll() is not None, 20)
+            wait_until(lambda: is_captured(ns) or reader.poll() is not None, 20)
             wait_until(lambda: send_datagram(ns, b"s" * 10, port=7777) or
                        select.select([reader.stdout], [], [], 0.1)[0], 20)
             send_datagram(ns, b"l" * 777, port=7777)
             lines.wait_for(b"Len=777", SOON)
             reader.send_signal(signal.SIGINT)
             reader.wait(20)
-            wait_until(lambda: not captures_in(ns), 20)
+            wait_until(lambda: not is_captured(ns), 20)
             assert b" TCP " not in lines.text + reader.stdout.read()
         finally:
             reader.kill()
