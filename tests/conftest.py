@@ -1,6 +1,7 @@
 """Fixtures of all tests, and the rule that in CI a skipped test is a failed one."""
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -8,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from support import Namespace, ROOT, Tools
+
+# Whoever runs the tests in the background has these ignored, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
 
 # The tests once more, on a build with AddressSanitizer and UndefinedBehaviorSanitizer.
 SANITIZED = os.environ.get("CFPCAP_SANITIZE") == "1"
