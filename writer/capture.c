@@ -3,12 +3,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "drops.h"
 #include "ending.h"
 #include "log.h"
 #include "output.h"
@@ -33,13 +32,12 @@ struct run {
 	const struct capture *capture;
 	struct ring ring;
 	struct pace pace;
-	uint64_t packets;           /* printed */
-	uint64_t received, dropped; /* what the kernel counted; dropped ones were received too */
-	uint64_t stop_time;         /* ns since the epoch: later packets are not printed; 0: none */
+	struct drops drops;
+	uint64_t packets;   /* printed */
+	uint64_t stop_time; /* ns since the epoch: later packets are not printed; 0: none */
 	enum ending ending;
 	enum output_result output; /* once it is not OUTPUT_OK, nothing more is written */
 	unsigned int held; /* blocks that unwritten output refers to */
-	bool losing;       /* packets say that others before them were dropped */
 	bool full;         /* as many packets or bytes as were asked for */
 	struct presence presence;
 	int64_t drained_ms; /* after a stop request: when the ring has shown everything */
@@ -84,22 +82,6 @@ static void flush_packets(struct run *run)
 	run->packets -= output_lost_records();
 }
 
-/* Reading clears the kernel's counts: this is the one place that does. */
-static void count_drops(struct run *run)
-{
-	struct tpacket_stats_v3 counted;
-	socklen_t length = sizeof counted;
-
-	run->losing = false;
-	if (getsockopt(run->capture->packet_fd, SOL_PACKET, PACKET_STATISTICS, &counted, &length) != 0)
-		return;
-	if (run->dropped == 0 && counted.tp_drops > 0)
-		log_record(LOG_WARN, "packets are being dropped, the reader is too slow",
-			   LOG_FIELDS(LOG_NUMBER("dropped", counted.tp_drops)));
-	run->received += counted.tp_packets;
-	run->dropped += counted.tp_drops;
-}
-
 static bool is_wanted(const struct run *run, const struct packet *packet)
 {
 	enum direction direction = run->capture->options->direction;
@@ -109,11 +91,6 @@ static bool is_wanted(const struct run *run, const struct packet *packet)
 	if (outgoing && packet->address->sll_ifindex == run->capture->loopback_index)
 		return false;
 	return direction == DIRECTION_INOUT || outgoing == (direction == DIRECTION_OUT);
-}
-
-static uint64_t packet_time(const struct packet *packet)
-{
-	return (uint64_t)packet->seconds * NANOSECONDS + packet->nanoseconds;
 }
 
 static bool is_after_stop(const struct run *run, const struct packet *packet)
@@ -204,7 +181,7 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
 	uint64_t count = 0;
 	int more = ring_open_block(&run->ring, block, &cursor);
 
-	run->losing |= ring_block_losing(block);
+	run->drops.suspected |= ring_block_losing(block);
 	while (more >= 0 && (more = ring_next_packet(&cursor, &packet)) > 0) {
 		count++;
 		if (!take(run, &packet))
@@ -237,8 +214,8 @@ static void drain(struct run *run)
 	}
 	if (output_pending() > 0 || run->held > 0)
 		flush_packets(run);
-	if (run->losing)
-		count_drops(run);
+	if (run->drops.suspected)
+		drops_count(&run->drops);
 	drained.bytes = output_written() - bytes;
 	pace_drained(&run->pace, &run->ring, &drained);
 }
@@ -300,8 +277,17 @@ static void show_progress(struct run *run)
 
 	if (!run->capture->show_progress || !progress_is_due(&run->progress, now))
 		return;
-	count_drops(run);
-	progress_show(&run->progress, now, run->packets, output_written(), run->dropped);
+	drops_count(&run->drops);
+	progress_show(&run->progress, now, run->packets, output_written(), run->drops.dropped);
+}
+
+/* The reader takes nothing: this is when packets are dropped. */
+static void while_stalled(void *context)
+{
+	struct run *run = context;
+
+	drops_count_now_and_then(&run->drops);
+	show_progress(run);
 }
 
 static void write_header(struct run *run)
@@ -322,7 +308,7 @@ static void write_header(struct run *run)
 
 static void write_trailer(struct run *run)
 {
-	const struct format_statistics statistics = { run->received, run->dropped, run->packets,
+	const struct format_statistics statistics = { run->drops.received, run->drops.dropped, run->packets,
 						      clock_wall(), ending_text(run->ending) };
 
 	output_commit(format_trailer(&run->capture->format, output_space(), &statistics));
@@ -333,12 +319,10 @@ static void write_trailer(struct run *run)
 /* What the user has not been told yet about why it ended. */
 static void report_ending(const struct run *run)
 {
-	char message[64];
-
-	if (run->ending == ENDING_COUNT || run->ending == ENDING_SIZE) {
-		snprintf(message, sizeof message, "%s, stopping capture", ending_text(run->ending));
-		log_record(LOG_INFO, message, LOG_NO_FIELDS);
-	}
+	if (run->ending == ENDING_COUNT)
+		log_record(LOG_INFO, "reached packet count, stopping capture", LOG_NO_FIELDS);
+	if (run->ending == ENDING_SIZE)
+		log_record(LOG_INFO, "reached maximum size, stopping capture", LOG_NO_FIELDS);
 	if (run->output == OUTPUT_READER_GONE)
 		log_record(LOG_INFO, "the reader of stdout is gone, stopping capture", LOG_NO_FIELDS);
 	else if (run->output == OUTPUT_ABANDONED)
@@ -386,6 +370,7 @@ int capture_run(struct capture *capture)
 	const struct tpacket_req3 layout =
 		ring_layout(capture->options->buffer_size, (uint32_t)capture->options->snaplen);
 	struct run run = { .capture = capture,
+			   .drops = { .packet_fd = capture->packet_fd },
 			   .presence = { .interface = capture->options->interface,
 					 .packet_fd = capture->packet_fd } };
 
@@ -396,18 +381,19 @@ int capture_run(struct capture *capture)
 		return 1;
 	}
 	capture->format.started = clock_wall();
+	output_while_stalled(while_stalled, &run);
 	pace_start(&run.pace);
 	run.progress.shown_ms = clock_ms();
 	write_header(&run);
 	run_until_end(&run);
 	if (run.ending == ENDING_INTERFACE_GONE)
 		drain_last(&run);
-	count_drops(&run);
+	drops_count(&run.drops);
 	if (run.output == OUTPUT_OK)
 		write_trailer(&run);
 	report_ending(&run);
 	log_record(LOG_INFO, "stopped capture",
 		   LOG_FIELDS(LOG_NUMBER("packets", run.packets), LOG_NUMBER("bytes", output_written()),
-			      LOG_NUMBER("dropped", run.dropped)));
+			      LOG_NUMBER("dropped", run.drops.dropped)));
 	return ended_well(&run) ? 0 : 1;
 }

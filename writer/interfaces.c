@@ -29,6 +29,15 @@ static void cleanup_ifaddrs(struct ifaddrs **list)
 		freeifaddrs(*list);
 }
 
+/* An IPv4 address may have a label of its own, "eth0:1", for the interface's name. */
+static bool is_of(const struct ifaddrs *entry, const char *name)
+{
+	size_t length = strlen(name);
+
+	return strncmp(entry->ifa_name, name, length) == 0 &&
+	       (entry->ifa_name[length] == '\0' || entry->ifa_name[length] == ':');
+}
+
 /* Each interface has one entry of its own; those without a hardware address have none there. */
 static bool is_link(const struct ifaddrs *entry)
 {
@@ -87,7 +96,7 @@ static void print_addresses(const struct ifaddrs *list, const char *name)
 		int family = list->ifa_addr != NULL ? list->ifa_addr->sa_family : AF_UNSPEC;
 		socklen_t length = family == AF_INET ? sizeof(struct sockaddr_in) :
 						       sizeof(struct sockaddr_in6);
-		if ((family != AF_INET && family != AF_INET6) || strcmp(list->ifa_name, name) != 0 ||
+		if ((family != AF_INET && family != AF_INET6) || !is_of(list, name) ||
 		    getnameinfo(list->ifa_addr, length, address, sizeof address, NULL, 0, NI_NUMERICHOST))
 			continue;
 		address[strcspn(address, "%")] = '\0';
@@ -146,7 +155,7 @@ void interfaces_report_unknown(const char *name)
 
 static void examine(const struct ifaddrs *entry, const char *name, struct interface_facts *facts)
 {
-	bool is_loopback = (entry->ifa_flags & IFF_LOOPBACK) != 0, is_named = strcmp(entry->ifa_name, name) == 0;
+	bool is_loopback = (entry->ifa_flags & IFF_LOOPBACK) != 0, is_named = is_of(entry, name);
 	struct sockaddr_in mask;
 
 	if (is_link(entry) && is_loopback && entry->ifa_addr != NULL)

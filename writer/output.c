@@ -46,6 +46,8 @@ static uint64_t written;
 static bool torn;
 static size_t lost_records;
 static size_t pipe_bytes; /* stdout's capacity if it is a pipe, else 0 */
+static void (*stalled)(void *context);
+static void *stalled_context;
 
 const char *output_prepare(void)
 {
@@ -69,6 +71,12 @@ bool output_is_stderr(void)
 	return fstat(STDOUT_FILENO, &packets) == 0 && fstat(STDERR_FILENO, &messages) == 0 &&
 	       !S_ISCHR(packets.st_mode) && packets.st_dev == messages.st_dev &&
 	       packets.st_ino == messages.st_ino;
+}
+
+void output_while_stalled(void (*call)(void *context), void *context)
+{
+	stalled = call;
+	stalled_context = context;
 }
 
 uint8_t *output_space(void)
@@ -208,6 +216,8 @@ static enum output_result wait_for_room(struct flush_state *state)
 {
 	long most = state->retry_ns;
 
+	if (stalled != NULL)
+		stalled(stalled_context);
 	if (!pipe_room_for_page())
 		return wait_for_reader(POLLOUT, FULL_NS);
 	/* There is, for a page; nothing tells when there is for more. */

@@ -25,6 +25,12 @@ bool output_is_terminal(void);
 bool output_is_stderr(void);
 
 /*
+ * To be called now and then while a flush waits for the reader of a pipe. Elsewhere it is the write
+ * that blocks.
+ */
+void output_while_stalled(void (*call)(void *context), void *context);
+
+/*
  * Where the next bytes of the record that is being built are to be put, and that `length` of
  * them have been. There is room for a record begun when output_has_room() was true.
  */

@@ -146,8 +146,7 @@ size_t pcapng_record_length(uint32_t captured)
 size_t pcapng_record_head(const struct format *format, uint8_t *out, const struct packet *packet,
 			  uint32_t captured, uint32_t original)
 {
-	const uint64_t time = time_units(
-		format, (uint64_t)packet->seconds * 1000000000 + packet->nanoseconds);
+	const uint64_t time = time_units(format, packet_time(packet));
 	const uint32_t head[] = { BLOCK_ENHANCED_PACKET,
 				  (uint32_t)pcapng_record_length(captured),
 				  0, /* the only interface */

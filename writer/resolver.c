@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <nss.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -21,6 +20,7 @@
 #define LOOKUP_LIMIT_SECONDS 60 /* all names of a filter; name servers may be silent for long */
 /* The helper compiles a filter twice. Of so many look-ups the second time is free and the same. */
 #define REMEMBERED 16
+#define EXIT_REPORTED 2
 
 /*
  * The container's nsswitch.conf belongs to the user and names libraries to load. libc's own
@@ -66,9 +66,7 @@ static void look_up_addrinfo(const struct lookup_request *request, struct lookup
 			log_record(LOG_ERROR, "a name in the filter has too many addresses",
 				   LOG_FIELDS(LOG_TEXT("name", request->name),
 					      LOG_NUMBER("limit", LOOKUP_ADDRESS_MAX)));
-			answer->error = EAI_FAIL;
-			answer->count = 0;
-			break;
+			_exit(EXIT_REPORTED);
 		}
 		add_entry(answer, one);
 	}
@@ -180,12 +178,14 @@ pid_t resolver_start(int lookup_channel)
 	serve_lookups(lookup_channel);
 }
 
-bool resolver_stop(pid_t resolver)
+enum resolver_end resolver_stop(pid_t resolver)
 {
 	int status = 0;
 
 	kill(resolver, SIGKILL);
 	while (waitpid(resolver, &status, 0) < 0 && errno == EINTR)
 		continue;
-	return !(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_REPORTED)
+		return RESOLVER_REPORTED;
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? RESOLVER_TOO_SLOW : RESOLVER_DONE;
 }

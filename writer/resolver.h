@@ -1,7 +1,6 @@
 /* The resolver: a child of the writer that looks up the names in a filter for the helper. */
 #pragma once
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -11,6 +10,11 @@
  */
 pid_t resolver_start(int lookup_channel);
 
-/* Ends the resolver and reaps it. Returns false if it had run out of time. */
-bool resolver_stop(pid_t resolver);
+enum resolver_end {
+	RESOLVER_DONE,
+	RESOLVER_TOO_SLOW, /* it had run out of time */
+	RESOLVER_REPORTED, /* it has logged why it could not go on */
+};
 
+/* Ends the resolver and reaps it. */
+enum resolver_end resolver_stop(pid_t resolver);

@@ -4,6 +4,8 @@
 #include <linux/if_ether.h>
 #include <sys/mman.h>
 
+#include "clock.h"
+
 /* Where the kernel puts a packet's sockaddr_ll: behind its header, aligned. */
 #define ADDRESS_OFFSET \
 	((sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT)
@@ -145,4 +147,9 @@ int ring_next_packet(struct ring_cursor *cursor, struct packet *packet)
 	if (__builtin_add_overflow(cursor->offset, header->tp_next_offset, &cursor->offset))
 		return -1;
 	return 1;
+}
+
+uint64_t packet_time(const struct packet *packet)
+{
+	return (uint64_t)packet->seconds * NANOSECONDS + packet->nanoseconds;
 }

@@ -70,3 +70,5 @@ int ring_open_block(const struct ring *ring, const uint8_t *block, struct ring_c
  */
 int ring_next_packet(struct ring_cursor *cursor, struct packet *packet);
 
+/* When it was seen, ns since the epoch. */
+uint64_t packet_time(const struct packet *packet);

@@ -138,6 +138,7 @@ static int exchange(const struct open_request *request, struct open_reply *reply
 static int ask_helper(const struct open_request *request, struct open_reply *reply)
 {
 	pid_t resolver = resolver_start(WRITER_LOOKUP_CHANNEL_FD);
+	enum resolver_end end;
 	int result;
 
 	if (resolver < 0) {
@@ -145,10 +146,11 @@ static int ask_helper(const struct open_request *request, struct open_reply *rep
 		return -1;
 	}
 	result = exchange(request, reply);
-	if (!resolver_stop(resolver) && result == -1)
+	end = resolver_stop(resolver);
+	if (result == -1 && end == RESOLVER_TOO_SLOW)
 		log_record(LOG_ERROR, "looking up the names in the filter takes too long",
 			   LOG_FIELDS(LOG_TEXT("filter", request->filter)));
-	else if (result == -1)
+	else if (result == -1 && end == RESOLVER_DONE)
 		report_helper_end();
 	return result;
 }

@@ -142,12 +142,13 @@ def test_control_characters_never_reach_the_terminal(tools, ns):
 
 def test_list_interfaces(tools, ns):
     ip("-n", ns.name, "link", "add", "down0", "type", "veth", "peer", "name", "down1")
+    ip("-n", ns.name, "addr", "add", "10.77.0.2/16", "dev", "cap0", "label", "cap0:1")
     result = tools.run(ns, "-list-interfaces")
     assert (result.returncode, result.stderr) == (0, b"")
     lines = {line.split()[0]: line.split(None, 1)[1] for line in result.stdout.decode().splitlines()}
     assert set(lines) == {"lo", "cap0", "down0", "down1", "any"}
     assert re.fullmatch(r"up +EN10MB \(Ethernet\) +127\.0\.0\.1/8 ::1/128", lines["lo"])
-    assert re.fullmatch(r"up +EN10MB \(Ethernet\) +10\.9\.0\.1/24 fd09::1/64", lines["cap0"])
+    assert re.fullmatch(r"up +EN10MB \(Ethernet\) +10\.9\.0\.1/24 10\.77\.0\.2/16 fd09::1/64", lines["cap0"])
     assert re.fullmatch(r"down +EN10MB \(Ethernet\) *", lines["down0"])
     assert re.fullmatch(r"- +LINUX_SLL2 \(Linux cooked\) *", lines["any"])
 

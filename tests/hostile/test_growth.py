@@ -18,6 +18,18 @@ INCLUDES = {
     "string.h", "sys/capability.h", "sys/mman.h", "sys/prctl.h", "sys/resource.h", "sys/sendfile.h",
     "sys/socket.h", "sys/stat.h", "sys/statvfs.h", "sys/time.h", "sys/types.h", "sys/vfs.h", "unistd.h"}
 
+# Every function of somebody else's that is called.
+CALLS = set("""
+    _exit atoi cap_compare cap_free cap_from_text cap_get_ambient cap_get_proc cap_init cap_max_bits cap_set_proc close
+    close_range closedir dirfd dprintf execveat faccessat fchmod fcntl fork fstat fstatat fstatvfs getpid getppid
+    getsockopt getuid memchr memcmp memcpy memfd_create open openat opendir pcap_activate pcap_compile pcap_create
+    pcap_datalink pcap_fileno pcap_geterr pcap_set_datalink pcap_set_promisc pcap_set_snaplen pcap_setfilter
+    pcap_statustostr prctl read readdir readlink recvmsg seccomp_init seccomp_load seccomp_release seccomp_rule_add
+    seccomp_rule_add_array send sendfile sendmsg setitimer setrlimit setsockopt sigemptyset signal sigprocmask snprintf
+    socketpair statfs strchr strcmp strerror strlen strncmp strpbrk strrchr umask
+    """.split())
+WORDS = {"defined", "for", "if", "return", "sizeof", "while", "__attribute__", "cleanup", "__has_feature"}
+
 # Calls that need a privilege, open something, or start something: where, and how often.
 SENSITIVE = {
     "helper/image.c": {"open": 2, "openat": 2, "memfd_create": 2, "execveat": 1, "readlink": 1, "fchmod": 1,
@@ -72,6 +84,15 @@ def test_nothing_new_is_included():
     assert set(re.findall(r'^\s*#\s*include\s*"([^"]+)"', text, re.M)) - own == set()
 
 
+def calls_of_others(text):
+    own = set(re.findall(r"^\w[\w *]*?[ *](\w+)\(", text, re.M))
+    return set(re.findall(r"(?<![\w.>#])([a-z_]\w*)\s*\(", text)) - own - WORDS
+
+
+def test_nothing_new_is_called():
+    assert calls_of_others("\n".join(code(path) for path in HELPER + COMMON)) == CALLS
+
+
 def test_no_new_call_needs_a_privilege_or_opens_or_starts_anything():
     found = {}
     for path in [path for path in HELPER + COMMON if path.suffix == ".c"]:
@@ -86,6 +107,7 @@ def test_the_search_for_calls_finds_them(tmp_path):
     source = 'int x(void)\n{\n\treturn open("a", 0) + execve(0, 0, 0) + setuid(0) /* fork() */;\n}\n'
     (tmp_path / "x.c").write_text(source)
     assert WATCHED.findall(code(tmp_path / "x.c")) == ["open", "execve", "setuid"]
+    assert calls_of_others(code(tmp_path / "x.c")) == {"open", "execve", "setuid"}
 
 
 def test_no_syscall_is_allowed_that_is_not_on_the_list():

@@ -8,10 +8,11 @@ import subprocess
 import pytest
 
 from hostile.arena import Witness, bind, compile_c, install, mount, packet_sockets, run, spawn
-from support import wait_until
+from support import _libc, wait_until
 
 CAPTURE = ["-interface", "lo", "-duration", "300ms"]
 USER = 2000
+PR_SET_NO_NEW_PRIVS = 38
 
 
 @pytest.fixture(scope="module")
@@ -184,24 +185,28 @@ def test_the_writer_started_by_hand_says_what_to_do(stage, ns):
     assert_refused(run([stage / "cf-pcap-writer", *CAPTURE], ns), "cannot be used by itself")
 
 
-@pytest.mark.parametrize("mode", [0o755, 0o711])
-def test_the_writer_started_by_hand_with_channels_is_refused(stage, ns, place, mode):
-    """With the user's own sockets where the helper's would be."""
+@pytest.mark.parametrize("mode, words", [(0o755, "cannot be used by itself"),
+                                         (0o711, "the capture helper ended unexpectedly")])
+def test_the_writer_started_by_hand_as_the_helper_would_gives_nothing(stage, ns, place, mode, words):
+    """With no_new_privs, and sockets of the user's where the helper's would be, from which nothing comes."""
     folder = install(stage, place / "bin", writer_mode=mode)
     with contextlib.ExitStack() as ends:
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
         for end in [end for pair in pairs for end in pair]:
             ends.enter_context(end)
+        for _, theirs in pairs:
+            theirs.shutdown(socket.SHUT_RDWR)
 
         def prepare():
             for pair, number in zip(pairs, (60, 61, 62)):
                 os.dup2(pair[0].fileno(), number)
-            os.dup2(60, 3)
-            os.dup2(61, 4)
-            os.dup2(62, 6)
+            for number, descriptor in ((60, 3), (61, 4), (62, 6)):
+                os.dup2(number, descriptor)
+            assert _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
 
         done = run([folder / "cf-pcap-writer", *CAPTURE], ns, user_prepare=prepare, close_fds=False)
-    assert_refused(done, "cannot be used by itself")
+    assert_refused(done, words)
+    assert packet_sockets(ns) == 0
 
 
 def test_channels_of_the_users_own_do_not_reach_the_helper(stage, ns):

@@ -80,7 +80,7 @@ static void it_answers_until_it_is_stopped(void **state)
 		assert_int_equal(answer.error, 0);
 		assert_int_equal(answer.entry[0].address.ipv4.sin_addr.s_addr, inet_addr("192.0.2.7"));
 	}
-	assert_true(resolver_stop(resolver));
+	assert_int_equal(resolver_stop(resolver), RESOLVER_DONE);
 	assert_true(ends_in_time());
 }
 
@@ -97,7 +97,7 @@ static void it_ends_when_its_time_is_up_though_the_writer_handles_that_signal(vo
 		usleep(1000);
 	kill(resolver, SIGALRM);
 	assert_true(ends_in_time());
-	assert_false(resolver_stop(resolver));
+	assert_int_equal(resolver_stop(resolver), RESOLVER_TOO_SLOW);
 }
 
 /* A process that starts a resolver, as the writer does, and is killed. */

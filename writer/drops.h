@@ -1,0 +1,18 @@
+/* What the kernel counted: packets that passed the filter, and those the ring had no room for. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct drops {
+	int packet_fd;
+	bool suspected;             /* packets say that others before them were dropped */
+	uint64_t received, dropped; /* dropped ones were received too */
+	int64_t counted_ms;         /* when, clock_ms() */
+};
+
+/* Asks the kernel. A WARN tells of the first that were dropped. */
+void drops_count(struct drops *drops);
+
+/* The same, if it was not done for a while. */
+void drops_count_now_and_then(struct drops *drops);
