@@ -23,11 +23,11 @@
 
 /*
  * libpcap looks for files in /sys and does well without: they are not there. Nor is stderr, where
- * it would warn of a filter that the kernel refuses.
+ * it would warn of a filter that the kernel refuses; and malloc() can do without advice.
  */
 static const int ABSENT[] = { SCMP_SYS(open),	    SCMP_SYS(openat), SCMP_SYS(stat),
 			      SCMP_SYS(newfstatat), SCMP_SYS(access), SCMP_SYS(readlink),
-			      SCMP_SYS(write) };
+			      SCMP_SYS(write),	    SCMP_SYS(madvise) };
 
 int enter_helper_sandbox(int capture_channel, int lookup_channel)
 {

@@ -22,12 +22,6 @@
 #define COPIED_MOST (FORMAT_RECORD_HEAD_MAX + FRAME_HEAD_MAX + COPY_MOST + FORMAT_RECORD_TAIL_MAX)
 #define BATCH_BYTES (1024u << 10)
 #define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
-/*
- * What arrived before a stop is visible after one retire timeout, whose timer may be late by a
- * tick of 10 ms.
- */
-#define DRAIN_MS (RING_RETIRE_TIMEOUT_MS + 12)
-
 struct run {
 	const struct capture *capture;
 	struct ring ring;
@@ -40,6 +34,7 @@ struct run {
 	unsigned int held; /* blocks that unwritten output refers to */
 	bool full;         /* as many packets or bytes as were asked for */
 	struct presence presence;
+	int drain_ms;       /* what has arrived is visible this much later */
 	int64_t drained_ms; /* after a stop request: when the ring has shown everything */
 	struct progress progress;
 };
@@ -214,7 +209,8 @@ static void drain(struct run *run)
 	}
 	if (output_pending() > 0 || run->held > 0)
 		flush_packets(run);
-	if (run->drops.suspected)
+	/* When so much was ready there may have been more; and the kernel counts to 2^32. */
+	if (run->drops.suspected || drained.blocks * 2 >= run->ring.block_count)
 		drops_count(&run->drops);
 	drained.bytes = output_written() - bytes;
 	pace_drained(&run->pace, &run->ring, &drained);
@@ -252,8 +248,9 @@ static void announce_stop(struct run *run)
 {
 	const char *signal_name = stop_signal_name();
 
+	drops_finish(&run->drops);
 	run->stop_time = clock_nanoseconds(stop_time());
-	run->drained_ms = clock_ms() + DRAIN_MS;
+	run->drained_ms = clock_ms() + run->drain_ms;
 	if (signal_name != NULL)
 		log_record(LOG_INFO, "received signal, stopping capture",
 			   LOG_FIELDS(LOG_TEXT("signal", signal_name)));
@@ -286,6 +283,8 @@ static void while_stalled(void *context)
 {
 	struct run *run = context;
 
+	if (stop_asked())
+		drops_finish(&run->drops);
 	drops_count_now_and_then(&run->drops);
 	show_progress(run);
 }
@@ -358,10 +357,10 @@ static void run_until_end(struct run *run)
 /* Nothing more arrives, but the last block may still be open. */
 static void drain_last(struct run *run)
 {
-	int64_t drained_ms = clock_ms() + DRAIN_MS;
+	int64_t drained_ms = clock_ms() + run->drain_ms;
 
 	while (clock_ms() < drained_ms)
-		poll(NULL, 0, DRAIN_MS);
+		poll(NULL, 0, run->drain_ms);
 	drain(run);
 }
 
@@ -371,6 +370,7 @@ int capture_run(struct capture *capture)
 		ring_layout(capture->options->buffer_size, (uint32_t)capture->options->snaplen);
 	struct run run = { .capture = capture,
 			   .drops = { .packet_fd = capture->packet_fd },
+			   .drain_ms = ring_retire_most_ms(),
 			   .presence = { .interface = capture->options->interface,
 					 .packet_fd = capture->packet_fd } };
 

@@ -9,6 +9,13 @@ int64_t clock_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int clock_tick_ms(void)
+{
+	struct timespec tick;
+
+	return clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0 ? (int)((tick.tv_nsec + 999999) / 1000000) : 10;
+}
+
 uint64_t clock_wall(void)
 {
 	struct timespec now;

@@ -9,6 +9,9 @@
 /* CLOCK_MONOTONIC in milliseconds. */
 int64_t clock_ms(void);
 
+/* The kernel's tick in milliseconds, 1 to 10: how late a timer of its may be. */
+int clock_tick_ms(void);
+
 /* CLOCK_REALTIME, the clock of packet timestamps, in nanoseconds since the epoch. */
 uint64_t clock_wall(void);
 

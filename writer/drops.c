@@ -15,6 +15,8 @@ void drops_count(struct drops *drops)
 	struct tpacket_stats_v3 counted;
 	socklen_t length = sizeof counted;
 
+	if (drops->final)
+		return;
 	drops->suspected = false;
 	drops->counted_ms = clock_ms();
 	if (getsockopt(drops->packet_fd, SOL_PACKET, PACKET_STATISTICS, &counted, &length) != 0)
@@ -24,6 +26,12 @@ void drops_count(struct drops *drops)
 			   LOG_FIELDS(LOG_NUMBER("dropped", counted.tp_drops)));
 	drops->received += counted.tp_packets;
 	drops->dropped += counted.tp_drops;
+}
+
+void drops_finish(struct drops *drops)
+{
+	drops_count(drops);
+	drops->final = true;
 }
 
 void drops_count_now_and_then(struct drops *drops)

@@ -7,12 +7,16 @@
 struct drops {
 	int packet_fd;
 	bool suspected;             /* packets say that others before them were dropped */
+	bool final;                 /* what arrives now is not asked for */
 	uint64_t received, dropped; /* dropped ones were received too */
 	int64_t counted_ms;         /* when, clock_ms() */
 };
 
 /* Asks the kernel. A WARN tells of the first that were dropped. */
 void drops_count(struct drops *drops);
+
+/* The same, for the last time: calls after this one do nothing. */
+void drops_finish(struct drops *drops);
 
 /* The same, if it was not done for a while. */
 void drops_count_now_and_then(struct drops *drops);

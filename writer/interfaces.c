@@ -133,6 +133,14 @@ int interfaces_list(void)
 	return 0;
 }
 
+const char *interfaces_own_name(const char *name)
+{
+	static char own[IF_NAMESIZE];
+	unsigned int index = if_nametoindex(name);
+
+	return index != 0 && if_indextoname(index, own) != NULL ? own : name;
+}
+
 void interfaces_report_unknown(const char *name)
 {
 	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;

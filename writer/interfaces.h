@@ -10,6 +10,9 @@ int interfaces_list(void);
 /* One ERROR line: there is no such interface (NULL: none was given), and those there are. */
 void interfaces_report_unknown(const char *name);
 
+/* An alternative name (`ip link property add`) is turned into the interface's own, any other stays. */
+const char *interfaces_own_name(const char *name);
+
 struct interface_facts {
 	bool is_loopback;
 	uint32_t netmask;   /* IPv4, network byte order; PCAP_NETMASK_UNKNOWN if there is none */

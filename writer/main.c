@@ -115,7 +115,7 @@ static void warn_of_surprises(const struct options *options, const struct interf
 			   LOG_FIELDS(LOG_TEXT("hint", "leave out -direction out")));
 }
 
-static int capture_packets(const struct options *options)
+static int capture_packets(struct options *options)
 {
 	static struct session session;
 	static char filter[JOINED_FILTER_SIZE];
@@ -126,6 +126,7 @@ static int capture_packets(const struct options *options)
 
 	if (stop_watch() != 0)
 		return fail("cannot watch for signals", strerror(errno));
+	options->interface = interfaces_own_name(options->interface);
 	if (interfaces_examine(options->interface, &facts) != 0)
 		return EXIT_FAILED;
 	capture.loopback_index = facts.loopback_index;

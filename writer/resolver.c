@@ -157,7 +157,7 @@ static _Noreturn void serve_lookups(int channel)
 
 pid_t resolver_start(int lookup_channel)
 {
-	static const int WRITERS[] = { SIGINT, SIGTERM, SIGHUP }; /* to handle, when all of a group get one */
+	static const int WRITERS[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 }; /* to handle, when all of a group get one */
 	const pid_t writer = getpid();
 	pid_t resolver = fork();
 

@@ -52,6 +52,12 @@ size_t ring_bytes(const struct tpacket_req3 *layout)
 	return (size_t)layout->tp_block_size * layout->tp_block_nr;
 }
 
+int ring_retire_most_ms(void)
+{
+	/* Up to a tick to start, the timeout in whole ticks, and somewhat for the interrupt. */
+	return RING_RETIRE_TIMEOUT_MS + 2 * clock_tick_ms() + 4;
+}
+
 int ring_map(struct ring *ring, int packet_fd, const struct tpacket_req3 *layout)
 {
 	void *blocks = mmap(NULL, ring_bytes(layout), PROT_READ | PROT_WRITE, MAP_SHARED, packet_fd, 0);

@@ -46,6 +46,9 @@ struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen);
 /* Bytes of kernel memory that it takes. */
 size_t ring_bytes(const struct tpacket_req3 *layout);
 
+/* How long a packet can be in a block before that is handed over, ms: the kernel's timer may be late. */
+int ring_retire_most_ms(void);
+
 /* Maps the ring of that layout which packet_fd has. Returns 0, or -1 with errno. */
 int ring_map(struct ring *ring, int packet_fd, const struct tpacket_req3 *layout);
 

@@ -42,7 +42,7 @@ static const struct sandbox_rule RULES[] = {
 	ALLOW_CLOSE(4, 3), ALLOW_CLOSE(8, 7),
 
 	/* waiting, time, signals, the end */
-	SANDBOX_ALLOW(poll), SANDBOX_ALLOW(ppoll), SANDBOX_ALLOW(clock_gettime),
+	SANDBOX_ALLOW(poll), SANDBOX_ALLOW(ppoll), SANDBOX_ALLOW(clock_gettime), SANDBOX_ALLOW(clock_getres),
 	SANDBOX_ALLOW(gettimeofday), SANDBOX_ALLOW(setitimer), SANDBOX_ALLOW(rt_sigreturn),
 	SANDBOX_ALLOW(restart_syscall), SANDBOX_ALLOW(wait4), SANDBOX_ALLOW(exit_group),
 };

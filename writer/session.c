@@ -96,16 +96,19 @@ static int helper_end_signal(void)
 	return 0;
 }
 
-/* The helper died without an answer: how? */
-static void report_helper_end(void)
+/* The helper died without an answer: how? Returns -1, logged, or SESSION_STOPPED if all of a group got a signal. */
+static int helper_ended(void)
 {
 	int number = helper_end_signal();
 
+	if (stop_signal_name() != NULL)
+		return SESSION_STOPPED;
 	if (number == SIGXCPU || number == SIGKILL)
 		log_record(LOG_ERROR, "filter takes too long to compile, make it simpler", LOG_NO_FIELDS);
 	else
 		log_record(LOG_ERROR, "the capture helper ended unexpectedly",
 			   number != 0 ? LOG_FIELDS(LOG_NUMBER("signal", (uint64_t)number)) : LOG_NO_FIELDS);
+	return -1;
 }
 
 /* Looking up names may take a minute. Returns 0, or SESSION_STOPPED if nobody waits for it any more. */
@@ -151,7 +154,7 @@ static int ask_helper(const struct open_request *request, struct open_reply *rep
 		log_record(LOG_ERROR, "looking up the names in the filter takes too long",
 			   LOG_FIELDS(LOG_TEXT("filter", request->filter)));
 	else if (result == -1 && end == RESOLVER_DONE)
-		report_helper_end();
+		return helper_ended();
 	return result;
 }
 

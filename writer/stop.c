@@ -19,6 +19,25 @@ static volatile sig_atomic_t time_is_up;
 static volatile sig_atomic_t begun;
 static volatile sig_atomic_t timer_runs;
 static struct timespec requested_at;
+static int64_t requested_ms;
+
+/* All that would end the process in the middle of a record, but for those that nobody sends by chance. */
+static const struct {
+	int number;
+	const char *name; /* Go's */
+} SIGNALS[] = {
+	{ SIGINT, "interrupt" },
+	{ SIGTERM, "terminated" },
+	{ SIGHUP, "hangup" },
+	{ SIGQUIT, "quit" },
+	{ SIGUSR1, "user defined signal 1" },
+	{ SIGUSR2, "user defined signal 2" },
+	{ SIGXCPU, "CPU time limit exceeded" },
+	{ SIGALRM, "alarm clock" },
+};
+
+/* A second signal so soon is the same one: timeout(1) sends it to the process and to its group. */
+#define SAME_STOP_MS 100
 
 static const struct itimerval KICK = { { 0, STOP_KICK_MS * 1000L }, { 0, STOP_KICK_MS * 1000L } };
 
@@ -26,6 +45,7 @@ static void request_stop(volatile sig_atomic_t *why, int value)
 {
 	if (!stop_requested()) {
 		clock_gettime(CLOCK_REALTIME, &requested_at);
+		requested_ms = clock_ms();
 		*why = value;
 		timer_runs = 1;
 		setitimer(ITIMER_REAL, &KICK, NULL);
@@ -38,10 +58,10 @@ static void on_signal(int number)
 
 	if (number == SIGALRM && timer_runs) /* not one that somebody sent */
 		request_stop(&time_is_up, 1);
-	else if (stop_requested())
-		urgent = 1;
-	else
+	else if (!stop_requested())
 		request_stop(&first_signal, number);
+	else if (first_signal == 0 || clock_ms() - requested_ms >= SAME_STOP_MS)
+		urgent = 1;
 	errno = saved;
 }
 
@@ -55,8 +75,10 @@ static int handle(int number)
 
 int stop_watch(void)
 {
-	return handle(SIGINT) != 0 || handle(SIGTERM) != 0 || handle(SIGHUP) != 0 ||
-			       handle(SIGALRM) != 0 ? -1 : 0;
+	for (size_t i = 0; i < sizeof SIGNALS / sizeof *SIGNALS; i++)
+		if (handle(SIGNALS[i].number) != 0)
+			return -1;
+	return 0;
 }
 
 int stop_after(uint64_t duration)
@@ -104,18 +126,10 @@ bool stop_urgent(void)
 
 const char *stop_signal_name(void)
 {
-	switch (first_signal) {
-	case SIGINT:
-		return "interrupt";
-	case SIGTERM:
-		return "terminated";
-	case SIGHUP:
-		return "hangup";
-	case SIGALRM:
-		return "alarm clock";
-	default:
-		return NULL;
-	}
+	for (size_t i = 0; i < sizeof SIGNALS / sizeof *SIGNALS; i++)
+		if (SIGNALS[i].number == first_signal)
+			return SIGNALS[i].name;
+	return NULL;
 }
 
 struct timespec stop_time(void)

@@ -9,7 +9,8 @@
 #define STOP_KICK_MS 20
 
 /*
- * Handles SIGINT, SIGTERM and SIGHUP, whatever they were set to, and SIGALRM, which is mostly the timer's.
+ * Handles the signals that ask a process to end, whatever they were set to, and SIGALRM, which is mostly
+ * the timer's.
  * Returns 0, or -1 with errno.
  */
 int stop_watch(void);

@@ -52,6 +52,16 @@ def test_a_packet_is_printed_soon_on_a_quiet_interface(tools, ns):
     assert statistics.median(late) < 0.1
 
 
+def test_an_alternative_name_is_the_interface(tools, ns, tmp_path):
+    ns.run("ip", "link", "property", "add", "dev", "lo", "altname", "loop0", check=True)
+    capture = tools.capture(ns, "-interface", "loop0", path=tmp_path / "out.pcap")
+    with Datagrams(ns) as datagrams:
+        datagrams.send(10)
+    status, messages = capture.stop()
+    assert (status, numbers(capture.path)) == (0, list(range(10)))
+    assert 'filter="not tcp port 2222"' in messages and "WARN" not in messages
+
+
 @pytest.mark.parametrize("flags, expected", [([], 1), (["-no-promisc"], 0)])
 def test_the_interface_is_promiscuous_while_it_is_captured_unless_told_not_to(tools, ns, tmp_path, flags, expected):
     def promiscuity():

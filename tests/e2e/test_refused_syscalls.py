@@ -82,3 +82,11 @@ def test_no_executable_memory_file_is_explained(start, tmp_path):
     assert process.wait(10) == 1
     messages = (tmp_path / "err").read_text()
     assert "vm.memfd_noexec" in messages and "0711" in messages
+
+
+def test_a_malloc_that_advises_the_kernel_is_no_reason_to_die(tools, ns):
+    """As it does by itself on some machines, in blocks of 2 MiB. Root, because others' tunables are not heard."""
+    long = " or ".join(f"(host 10.0.{n}.1 and port {n + 1})" for n in range(100))
+    done = ns.run(tools.helper, "-interface", "lo", "-duration", "50ms", "-filter", long, stdout=subprocess.PIPE,
+                  stderr=subprocess.PIPE, env={**os.environ, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"})
+    assert done.returncode == 0, done.stderr

@@ -11,7 +11,8 @@ import subprocess
 import termios
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -98,9 +99,14 @@ class StreamCapture:
         return self.head + self.reader.read()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_loses_nothing_that_had_arrived(tools, ns, datagrams, tmp_path, number):
-    name = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated", signal.SIGHUP: "hangup"}[number]
+SIGNAL_NAMES = {  # Go's
+    signal.SIGINT: "interrupt", signal.SIGTERM: "terminated", signal.SIGHUP: "hangup", signal.SIGQUIT: "quit",
+    signal.SIGUSR1: '"user defined signal 1"', signal.SIGUSR2: '"user defined signal 2"',
+    signal.SIGXCPU: '"CPU time limit exceeded"', signal.SIGALRM: '"alarm clock"'}
+
+
+@pytest.mark.parametrize("number, name", SIGNAL_NAMES.items())
+def test_a_signal_loses_nothing_that_had_arrived(tools, ns, datagrams, tmp_path, number, name):
     for count in (1, 2, 10, 100, 1000, 10_000):
         capture = tools.capture(ns, *ON_LO, path=tmp_path / "out.pcap")
         datagrams.send(count)
@@ -163,6 +169,17 @@ def test_packets_after_the_signal_are_not_waited_for(tools, ns, datagrams, tmp_p
         over.set()
         thread.join()
     assert len(read_pcap(capture.path).records) > 100
+
+
+def test_a_signal_that_comes_twice_at_once_loses_nothing_either(tools, ns, datagrams, tmp_path):
+    """timeout(1) sends it to its child and to the whole group."""
+    for _ in range(10):
+        capture = tools.capture(ns, *ON_LO, path=tmp_path / "out.pcap")
+        datagrams.send(10)
+        capture.process.send_signal(signal.SIGTERM)
+        time.sleep(0.001)  # handled before the next one comes
+        assert capture.stop(signal.SIGTERM)[0] == 0
+        assert numbers(capture.path) == list(range(10))
 
 
 @pytest.mark.parametrize("count", [0, 100])
@@ -264,6 +281,21 @@ def test_drops_are_warned_of_while_the_reader_of_a_pipe_takes_nothing(tools, ns,
     packets, _, dropped = summary(capture.messages())
     assert packets == printed and printed + dropped == FLOOD
     assert capture.messages().count("packets are being dropped") == 1
+
+
+def test_what_finds_the_ring_full_after_the_signal_is_not_counted(tools, ns, datagrams, tmp_path):
+    with StreamCapture(tools, ns, tmp_path, pipe, *ON_LO, "-buffer-size", "256k") as capture:
+        for first in range(0, FLOOD, 100):  # slowly, so that the pipe is full, too
+            datagrams.send(100, FLOOD_SIZE, first=first)
+            time.sleep(0.02)
+        capture.wait_until_stalled()
+        capture.process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        datagrams.send(1000, FLOOD_SIZE)
+        printed = len(numbers(capture.rest()))
+        seconds_to_end(capture.process)
+    packets, _, dropped = summary(capture.messages())
+    assert packets == printed and printed + dropped == FLOOD
 
 
 def assert_given_up(capture, payload_size):
@@ -489,6 +521,29 @@ def test_interface_gone_is_an_error_after_all_that_had_arrived(tools, ns, tmp_pa
     assert 'level=ERROR msg="interface is gone" interface=cap0\n' in capture.messages()
     assert frames_in(capture.path) == 50
     assert summary(capture.messages())[0] == 50
+
+
+def test_a_signal_to_the_helper_too_is_no_failure_of_the_helpers(tools, ns, tmp_path):
+    """As ^C of a terminal is. The writer is held in a warning before it has asked the helper."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    with open(tmp_path / "out.pcap", "wb") as out, open(reader, "rb") as messages:
+        process = tools.spawn(ns, "-interface", "cap0", stdout=out, stderr=writer,
+                              env={"PATH": os.environ["PATH"], "CF_INSTANCE_PORTS": "x"})
+        os.close(writer)
+        stack = Path(f"/proc/{process.pid}/wchan")
+        wait_until(lambda: "pipe" in stack.read_text())
+        helper, = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(helper), signal.SIGINT)
+        wait_until(lambda: "\nState:\tZ" in Path(f"/proc/{helper}/status").read_text())
+        process.send_signal(signal.SIGINT)
+        text = messages.read()
+        seconds_to_end(process)
+    assert process.returncode == 0 and b"stopped before the capture began" in text, text[-500:]
 
 
 def test_a_signal_during_the_start_leaves_no_process(tools, ns, tmp_path):

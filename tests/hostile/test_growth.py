@@ -60,7 +60,7 @@ HELPER_SYSCALLS = {
     "SO_DETACH_FILTER": 1, "SO_LOCK_FILTER": 1, "recvfrom": 2, "raw": 2, "cooked": 2, "mmap": 1, "munmap": 1,
     "mremap": 1,
     "brk": 1, "getrandom": 1, "close": 1, "restart_syscall": 1, "exit_group": 1}
-HELPER_ABSENT = {"open", "openat", "stat", "newfstatat", "access", "readlink", "write"}
+HELPER_ABSENT = {"open", "openat", "stat", "newfstatat", "access", "readlink", "write", "madvise"}
 
 
 def code(path):
