@@ -14,12 +14,10 @@
 #include "pace.h"
 #include "presence.h"
 #include "progress.h"
+#include "record.h"
 #include "ring.h"
 #include "stop.h"
 
-/* A packet up to here is copied, a larger one written from the ring: make bench, "copy or refer". */
-#define COPY_MOST 1024
-#define COPIED_MOST (FORMAT_RECORD_HEAD_MAX + FRAME_HEAD_MAX + COPY_MOST + FORMAT_RECORD_TAIL_MAX)
 #define BATCH_BYTES (1024u << 10)
 #define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
 struct run {
@@ -33,6 +31,8 @@ struct run {
 	enum output_result output; /* once it is not OUTPUT_OK, nothing more is written */
 	unsigned int held; /* blocks that unwritten output refers to */
 	bool full;         /* as many packets or bytes as were asked for */
+	bool between;      /* whole blocks were taken: more of them may be queued */
+	bool queueing;
 	struct presence presence;
 	int drain_ms;       /* what has arrived is visible this much later */
 	int64_t drained_ms; /* after a stop request: when the ring has shown everything */
@@ -102,40 +102,18 @@ static bool exceeds_size(const struct run *run, uint32_t captured)
 					    format_trailer_length(format) > most;
 }
 
-/* Not inlined: with the bound of length in sight gcc makes slow string instructions of memcpy(). */
-__attribute__((noinline)) static uint8_t *put(uint8_t *at, const void *bytes, size_t length)
-{
-	memcpy(at, bytes, length);
-	return at + length;
-}
-
 /* Returns false if that ended the capture. */
 static bool append(struct run *run, const struct packet *packet)
 {
 	const struct format *format = &run->capture->format;
-	uint8_t *start = output_space(), *at = start;
 	__attribute__((uninitialized)) struct frame frame; /* clearing it each time costs */
-	uint32_t captured;
 
 	frame_make(&frame, format->link_type, format->snaplen, packet);
-	captured = frame.head_length + frame.body_length;
-	if (exceeds_size(run, captured)) {
+	if (exceeds_size(run, frame.head_length + frame.body_length)) {
 		end_full(run, ENDING_SIZE);
 		return false;
 	}
-	at += format_record_head(format, at, packet, captured, frame.original);
-	if (frame.head_length > 0)
-		at = put(at, frame.head, frame.head_length);
-	if (frame.body_length <= COPY_MOST) {
-		at = put(at, frame.body, frame.body_length);
-	} else {
-		output_commit((size_t)(at - start));
-		output_reference(frame.body, frame.body_length);
-		at = start = output_space();
-	}
-	at += format_record_tail(format, at, captured);
-	output_commit((size_t)(at - start));
-	output_end_record();
+	record_append(format, packet, &frame, run->queueing);
 	if (++run->packets != run->capture->options->count)
 		return true;
 	end_full(run, ENDING_COUNT);
@@ -149,6 +127,13 @@ static bool may_go_on(const struct run *run)
 		run->ending == ENDING_INTERFACE_GONE);
 }
 
+static bool end_corrupt(struct run *run)
+{
+	log_record(LOG_ERROR, "the kernel's packet ring is inconsistent", LOG_NO_FIELDS);
+	end(run, ENDING_RING_CORRUPT);
+	return false;
+}
+
 /* Returns false if the capture ends with or before this packet. */
 static bool take(struct run *run, const struct packet *packet)
 {
@@ -160,7 +145,9 @@ static bool take(struct run *run, const struct packet *packet)
 	}
 	if (!is_wanted(run, packet))
 		return true;
-	if (!output_has_room(COPIED_MOST)) {
+	if (!output_has_space(run->queueing ? RECORD_OVERHEAD + packet->captured : RECORD_COPIED_MOST)) {
+		if (run->queueing)
+			return end_corrupt(run); /* there was, for all that the block said it holds */
 		flush_packets(run);
 		if (!may_go_on(run))
 			return false;
@@ -182,11 +169,36 @@ static uint64_t drain_block(struct run *run, uint8_t *block)
 		if (!take(run, &packet))
 			break;
 	}
-	if (more < 0) {
-		log_record(LOG_ERROR, "the kernel's packet ring is inconsistent", LOG_NO_FIELDS);
-		end(run, ENDING_RING_CORRUPT);
-	}
+	if (more < 0)
+		end_corrupt(run);
 	return count;
+}
+
+/*
+ * The reader takes nothing. Each retire timeout uses up a block of the ring, however little is in it: when
+ * it fills with such blocks, they are emptied into the output's queue.
+ */
+static void queue_blocks(struct run *run)
+{
+	uint8_t *block;
+
+	if (!ring_fills_sparsely(&run->ring, run->held))
+		return;
+	while (may_go_on(run) && (block = ring_ready_block(&run->ring, run->held)) != NULL &&
+	       output_has_space(ring_block_bytes(block, RECORD_OVERHEAD)) && output_detach()) {
+		ring_release(&run->ring, run->held);
+		run->held = 1;
+		run->queueing = true;
+		drain_block(run, block);
+		run->queueing = false;
+	}
+}
+
+static void flush_blocks(struct run *run)
+{
+	run->between = true;
+	flush_packets(run);
+	run->between = false;
 }
 
 /*
@@ -204,11 +216,12 @@ static void drain(struct run *run)
 		drained.packets += drain_block(run, block);
 		drained.blocks++;
 		run->held++;
-		if (output_pending() >= BATCH_BYTES || run->held * HELD_SHARE >= run->ring.block_count)
-			flush_packets(run);
+		if (output_pending() >= BATCH_BYTES || !output_has_room(RECORD_COPIED_MOST) ||
+		    run->held * HELD_SHARE >= run->ring.block_count)
+			flush_blocks(run);
 	}
 	if (output_pending() > 0 || run->held > 0)
-		flush_packets(run);
+		flush_blocks(run);
 	/* When so much was ready there may have been more; and the kernel counts to 2^32. */
 	if (run->drops.suspected || drained.blocks * 2 >= run->ring.block_count)
 		drops_count(&run->drops);
@@ -285,6 +298,8 @@ static void while_stalled(void *context)
 
 	if (stop_asked())
 		drops_finish(&run->drops);
+	else if (run->between)
+		queue_blocks(run);
 	drops_count_now_and_then(&run->drops);
 	show_progress(run);
 }
@@ -313,29 +328,6 @@ static void write_trailer(struct run *run)
 	output_commit(format_trailer(&run->capture->format, output_space(), &statistics));
 	output_end_record();
 	flush(run);
-}
-
-/* What the user has not been told yet about why it ended. */
-static void report_ending(const struct run *run)
-{
-	if (run->ending == ENDING_COUNT)
-		log_record(LOG_INFO, "reached packet count, stopping capture", LOG_NO_FIELDS);
-	if (run->ending == ENDING_SIZE)
-		log_record(LOG_INFO, "reached maximum size, stopping capture", LOG_NO_FIELDS);
-	if (run->output == OUTPUT_READER_GONE)
-		log_record(LOG_INFO, "the reader of stdout is gone, stopping capture", LOG_NO_FIELDS);
-	else if (run->output == OUTPUT_ABANDONED)
-		log_record(LOG_WARN,
-			   output_torn()   ? "the reader of stdout takes nothing, the last packet is incomplete" :
-			   stop_urgent()   ? "ended at once, packets were left unwritten" :
-					     "the reader of stdout takes nothing, packets were left unwritten",
-			   LOG_NO_FIELDS);
-}
-
-static bool ended_well(const struct run *run)
-{
-	return run->output != OUTPUT_FAILED && !output_torn() &&
-	       run->ending != ENDING_INTERFACE_GONE && run->ending != ENDING_RING_CORRUPT;
 }
 
 static void run_until_end(struct run *run)
@@ -391,9 +383,9 @@ int capture_run(struct capture *capture)
 	drops_count(&run.drops);
 	if (run.output == OUTPUT_OK)
 		write_trailer(&run);
-	report_ending(&run);
+	ending_report(run.ending, run.output);
 	log_record(LOG_INFO, "stopped capture",
 		   LOG_FIELDS(LOG_NUMBER("packets", run.packets), LOG_NUMBER("bytes", output_written()),
 			      LOG_NUMBER("dropped", run.drops.dropped)));
-	return ended_well(&run) ? 0 : 1;
+	return ending_status(run.ending, run.output);
 }

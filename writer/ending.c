@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "log.h"
 #include "stop.h"
 
 const char *ending_text(enum ending ending)
@@ -19,4 +20,26 @@ const char *ending_text(enum ending ending)
 	default:
 		return stop_signal_name() != NULL ? "received signal" : "reached duration";
 	}
+}
+
+void ending_report(enum ending ending, enum output_result output)
+{
+	if (ending == ENDING_COUNT)
+		log_record(LOG_INFO, "reached packet count, stopping capture", LOG_NO_FIELDS);
+	if (ending == ENDING_SIZE)
+		log_record(LOG_INFO, "reached maximum size, stopping capture", LOG_NO_FIELDS);
+	if (output == OUTPUT_READER_GONE)
+		log_record(LOG_INFO, "the reader of stdout is gone, stopping capture", LOG_NO_FIELDS);
+	else if (output == OUTPUT_ABANDONED)
+		log_record(LOG_WARN,
+			   output_torn()   ? "the reader of stdout takes nothing, the last packet is incomplete" :
+			   stop_urgent()   ? "ended at once, packets were left unwritten" :
+					     "the reader of stdout takes nothing, packets were left unwritten",
+			   LOG_NO_FIELDS);
+}
+
+int ending_status(enum ending ending, enum output_result output)
+{
+	return output == OUTPUT_FAILED || output_torn() || ending == ENDING_INTERFACE_GONE ||
+			       ending == ENDING_RING_CORRUPT ? 1 : 0;
 }

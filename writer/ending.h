@@ -1,6 +1,8 @@
 /* Why a capture ends. */
 #pragma once
 
+#include "output.h"
+
 enum ending {
 	RUNNING,
 	ENDING_ASKED, /* a signal, or the duration */
@@ -13,3 +15,9 @@ enum ending {
 
 /* In words, for a message and for the end of a pcapng file. */
 const char *ending_text(enum ending ending);
+
+/* Logs what the user has not been told yet about it. */
+void ending_report(enum ending ending, enum output_result output);
+
+/* The exit status: 0, or 1 after an error. */
+int ending_status(enum ending ending, enum output_result output);

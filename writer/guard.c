@@ -164,8 +164,8 @@ static int parse_endpoint(struct endpoint *endpoint, char **fields)
 	return endpoint->port >= 1 && endpoint->port <= 65535 ? 0 : -1;
 }
 
-/* "client-address client-port server-address server-port", ssh(1). */
-static void add_ssh_connection(struct guard *guard, const char *connection)
+/* "client-address client-port server-address server-port", ssh(1). Returns false if it is something else. */
+static bool add_ssh_connection(struct guard *guard, const char *connection)
 {
 	char copy[256], *fields = copy;
 	struct endpoint client, server;
@@ -174,20 +174,22 @@ static void add_ssh_connection(struct guard *guard, const char *connection)
 	    parse_endpoint(&client, &fields) != 0 || parse_endpoint(&server, &fields) != 0 ||
 	    fields != NULL) {
 		log_record(LOG_WARN, "SSH_CONNECTION is not what sshd sets, it is ignored", LOG_NO_FIELDS);
-		return;
+		return false;
 	}
 	add(guard,
 	    "not ((src host %s and tcp src port %u and dst host %s and tcp dst port %u)"
 	    " or (src host %s and tcp src port %u and dst host %s and tcp dst port %u))",
 	    client.address, (unsigned)client.port, server.address, (unsigned)server.port,
 	    server.address, (unsigned)server.port, client.address, (unsigned)client.port);
+	return true;
 }
 
-void guard_make(char *text, size_t size, const char *interface, const char *instance_ports,
+bool guard_make(char *text, size_t size, const char *interface, const char *instance_ports,
 		const char *ssh_connection)
 {
 	struct guard guard = { .text = text, .size = size };
 	bool loopback = strcmp(interface, "lo") == 0, any = strcmp(interface, "any") == 0;
+	bool known = loopback || instance_ports != NULL;
 
 	text[0] = '\0';
 	/* diego-sshd is reached over lo from the TLS proxy, elsewhere only in a container. */
@@ -195,6 +197,7 @@ void guard_make(char *text, size_t size, const char *interface, const char *inst
 		add_port(&guard, SSH_PORT);
 	if (instance_ports != NULL && !loopback)
 		add_instance_ports(&guard, instance_ports);
-	if (ssh_connection != NULL)
-		add_ssh_connection(&guard, ssh_connection);
+	if (ssh_connection != NULL && add_ssh_connection(&guard, ssh_connection))
+		known = true;
+	return known;
 }

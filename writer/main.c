@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -104,10 +105,20 @@ static int capture_inside_sandbox(struct capture *capture)
 	return capture_run(capture);
 }
 
+/* Messages go where packets go: to the same pipe, socket or file. */
+static bool stderr_is_stdout(void)
+{
+	struct stat packets, messages;
+
+	return fstat(STDOUT_FILENO, &packets) == 0 && fstat(STDERR_FILENO, &messages) == 0 &&
+	       !S_ISCHR(packets.st_mode) && packets.st_dev == messages.st_dev &&
+	       packets.st_ino == messages.st_ino;
+}
+
 /* What works as it was asked for, and is not what was meant. */
 static void warn_of_surprises(const struct options *options, const struct interface_facts *facts)
 {
-	if (output_is_stderr())
+	if (stderr_is_stdout())
 		log_record(LOG_WARN, "stdout and stderr are the same, messages make the pcap unreadable",
 			   LOG_FIELDS(LOG_TEXT("hint", "redirect stderr elsewhere, not with 2>&1")));
 	if (options->direction == DIRECTION_OUT && facts->is_loopback)

@@ -21,9 +21,11 @@
 #include "pipe_room.h"
 #include "stop.h"
 
-#define COPY_BYTES (512u << 10)  /* small records of one write */
-#define RECORDS_MAX 8192         /* of one write: 512 KiB of the smallest */
-#define VECTORS_MAX IOV_MAX
+#define BATCH_BYTES (512u << 10) /* small records of one write, and its packets: */
+#define BATCH_RECORDS 8192       /* 512 KiB of the smallest */
+#define QUEUE_BYTES (16u << 20)  /* of records, while the reader stalls: memory is used as it is needed */
+#define QUEUE_RECORDS (256u << 10)
+#define VECTORS_MAX ((size_t)8 * IOV_MAX)
 #define VECTORS_PER_RECORD 3     /* copied, referenced, copied */
 #define STALL_LIMIT_MS 2000      /* at a stop, a reader that takes nothing for this long is given up */
 #define RETRY_NS 500000          /* between looks at a pipe that a large record does not fit into, */
@@ -34,12 +36,12 @@
 #define FULL_NS 50000000         /* between looks at a full pipe, whose reader wakes us */
 #define SEND_BUFFER_LAST (1 << 20)
 
-static uint8_t copies[COPY_BYTES];
+static uint8_t copies[QUEUE_BYTES];
 static size_t copied;
 static size_t described; /* of the copied bytes, those that a vector tells of */
 static struct iovec vectors[VECTORS_MAX];
 static size_t vector_count;
-static size_t record_ends[RECORDS_MAX]; /* bytes from the start of the batch */
+static size_t record_ends[QUEUE_RECORDS]; /* bytes from the start of the batch */
 static size_t record_count;
 static size_t pending;
 static uint64_t written;
@@ -62,15 +64,6 @@ const char *output_prepare(void)
 bool output_is_terminal(void)
 {
 	return isatty(STDOUT_FILENO) == 1;
-}
-
-bool output_is_stderr(void)
-{
-	struct stat packets, messages;
-
-	return fstat(STDOUT_FILENO, &packets) == 0 && fstat(STDERR_FILENO, &messages) == 0 &&
-	       !S_ISCHR(packets.st_mode) && packets.st_dev == messages.st_dev &&
-	       packets.st_ino == messages.st_ino;
 }
 
 void output_while_stalled(void (*call)(void *context), void *context)
@@ -98,6 +91,18 @@ static void describe_copied(void)
 	described = copied;
 }
 
+/* The same, as a part of the last vector if that is not written: the queue grows often. */
+static void describe_queued(void)
+{
+	struct iovec *last = vector_count > 0 ? &vectors[vector_count - 1] : NULL;
+
+	if (last == NULL || last->iov_len == 0 || (uint8_t *)last->iov_base + last->iov_len != copies + described)
+		describe_copied();
+	else
+		last->iov_len += copied - described;
+	described = copied;
+}
+
 void output_reference(const void *bytes, size_t length)
 {
 	describe_copied();
@@ -112,8 +117,39 @@ void output_end_record(void)
 
 bool output_has_room(size_t length)
 {
-	return length <= sizeof copies - copied && record_count < RECORDS_MAX &&
+	return length <= BATCH_BYTES && copied <= BATCH_BYTES - length && record_count < BATCH_RECORDS &&
+	       vector_count + VECTORS_PER_RECORD <= IOV_MAX;
+}
+
+bool output_has_space(size_t length)
+{
+	return length <= sizeof copies - copied && record_count < QUEUE_RECORDS &&
 	       vector_count + VECTORS_PER_RECORD <= VECTORS_MAX;
+}
+
+static bool is_copied(const struct iovec *vector)
+{
+	return (uint8_t *)vector->iov_base >= copies && (uint8_t *)vector->iov_base < copies + sizeof copies;
+}
+
+bool output_detach(void)
+{
+	size_t length = 0;
+
+	describe_queued();
+	for (size_t i = 0; i < vector_count; i++)
+		length += is_copied(&vectors[i]) ? 0 : vectors[i].iov_len;
+	if (length > sizeof copies - copied)
+		return false;
+	for (size_t i = 0; length > 0 && i < vector_count; i++) {
+		if (is_copied(&vectors[i]) || vectors[i].iov_len == 0)
+			continue;
+		memcpy(copies + copied, vectors[i].iov_base, vectors[i].iov_len);
+		vectors[i].iov_base = copies + copied;
+		copied += vectors[i].iov_len;
+	}
+	described = copied; /* by the vectors that they were moved for */
+	return true;
 }
 
 size_t output_pending(void)
@@ -216,8 +252,10 @@ static enum output_result wait_for_room(struct flush_state *state)
 {
 	long most = state->retry_ns;
 
-	if (stalled != NULL)
+	if (stalled != NULL) {
 		stalled(stalled_context);
+		describe_queued();
+	}
 	if (!pipe_room_for_page())
 		return wait_for_reader(POLLOUT, FULL_NS);
 	/* There is, for a page; nothing tells when there is for more. */
@@ -262,9 +300,9 @@ static ssize_t write_some(struct flush_state *state, size_t length)
 	size_t count = 0, total = 0, surplus;
 	ssize_t written_now;
 
-	while (total < length)
+	while (total < length && count < IOV_MAX)
 		total += vectors[state->vector + count++].iov_len;
-	surplus = total - length;
+	surplus = total > length ? total - length : 0;
 	vectors[state->vector + count - 1].iov_len -= surplus;
 	written_now = writev(STDOUT_FILENO, vectors + state->vector, (int)count);
 	vectors[state->vector + count - 1].iov_len += surplus;

@@ -21,9 +21,6 @@ const char *output_prepare(void);
 /* True when stdout is a terminal. */
 bool output_is_terminal(void);
 
-/* True when messages go where packets go: to the same pipe, socket or file. */
-bool output_is_stderr(void);
-
 /*
  * To be called now and then while a flush waits for the reader of a pipe. Elsewhere it is the write
  * that blocks.
@@ -32,7 +29,7 @@ void output_while_stalled(void (*call)(void *context), void *context);
 
 /*
  * Where the next bytes of the record that is being built are to be put, and that `length` of
- * them have been. There is room for a record begun when output_has_room() was true.
+ * them have been. There is room for a record begun when output_has_space() was true.
  */
 uint8_t *output_space(void);
 void output_commit(size_t length);
@@ -43,8 +40,14 @@ void output_reference(const void *bytes, size_t length);
 /* Ends the record that is being built. */
 void output_end_record(void);
 
-/* Room for one more record with up to `length` committed bytes. */
+/* Room for one more record with up to `length` committed bytes before it is time to flush. */
 bool output_has_room(size_t length);
+
+/* The same before there is no room at all: a reader that stalls is queued for. */
+bool output_has_space(size_t length);
+
+/* What was referred to is copied and may change from now on. Returns false if there is no space for it. */
+bool output_detach(void);
 
 /* Bytes gathered and not yet written. */
 size_t output_pending(void);

@@ -97,6 +97,24 @@ bool ring_block_losing(const uint8_t *block)
 	return (header->hdr.bh1.block_status & TP_STATUS_LOSING) != 0;
 }
 
+bool ring_fills_sparsely(const struct ring *ring, unsigned int ahead)
+{
+	const struct tpacket_block_desc *newest = NULL;
+	const uint8_t *block;
+	unsigned int ready = 0;
+
+	for (; (block = ring_ready_block(ring, ahead + ready)) != NULL; ready++)
+		newest = (const void *)block;
+	return ready >= ring->block_count / 4 && newest != NULL && newest->hdr.bh1.blk_len < ring->block_size / 2;
+}
+
+size_t ring_block_bytes(const uint8_t *block, size_t overhead)
+{
+	const struct tpacket_block_desc *header = (const void *)block;
+
+	return header->hdr.bh1.blk_len + header->hdr.bh1.num_pkts * overhead;
+}
+
 void ring_release(struct ring *ring, unsigned int count)
 {
 	for (; count > 0; count--) {

@@ -61,6 +61,12 @@ uint8_t *ring_ready_block(const struct ring *ring, unsigned int ahead);
 /* The kernel has dropped packets that PACKET_STATISTICS has not been asked about yet. */
 bool ring_block_losing(const uint8_t *block);
 
+/* A quarter of it or more is ready, from the `ahead`th block on, and the newest has more room than packets. */
+bool ring_fills_sparsely(const struct ring *ring, unsigned int ahead);
+
+/* Bytes that its packets take up, headers and all, and so many more for each of them. */
+size_t ring_block_bytes(const uint8_t *block, size_t overhead);
+
 /* Gives the next `count` blocks back to the kernel. */
 void ring_release(struct ring *ring, unsigned int count);
 

@@ -48,9 +48,9 @@ bool session_is_genuine(void)
 static void make_guard(struct session *session, const struct options *options)
 {
 	session->guard[0] = '\0';
-	if (options->ssh_guard)
-		guard_make(session->guard, sizeof session->guard, options->interface,
-			   getenv("CF_INSTANCE_PORTS"), getenv("SSH_CONNECTION"));
+	session->ssh_known = !options->ssh_guard || /* then nobody asks */
+			     guard_make(session->guard, sizeof session->guard, options->interface,
+					getenv("CF_INSTANCE_PORTS"), getenv("SSH_CONNECTION"));
 }
 
 static void fill_request(struct open_request *request, const struct options *options,
@@ -206,7 +206,7 @@ static void report_filter(const struct session *session, const struct options *o
 	if (session->reply.guarded)
 		message = options->filter[0] == '\0' ? "set filter to avoid capturing SSH session" :
 							"adjusted filter to avoid capturing SSH session";
-	else if (options->ssh_guard)
+	if (!session->ssh_known)
 		log_record(LOG_WARN, "no ssh session is known: if there is one, it is captured too",
 			   LOG_FIELDS(LOG_TEXT("interface", options->interface)));
 	if (joined[0] != '\0')

@@ -10,6 +10,7 @@
 struct session {
 	struct open_reply reply;
 	char guard[GUARD_TEXT_SIZE];
+	bool ssh_known; /* false: there may be a session that the guard does not leave out */
 };
 
 /*

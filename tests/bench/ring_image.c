@@ -3,7 +3,9 @@
  * ring_image SIZE ROUNDS [pcapng]. What one round costs is the difference between two runs.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "capture.c"
 

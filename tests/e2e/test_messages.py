@@ -83,6 +83,11 @@ def test_guard_is_told(tools, ns, tmp_path, interface, env, guard):
 def test_no_guard_where_none_is_known_or_wanted(tools, ns, tmp_path):
     messages = messages_of(tools, ns, tmp_path, "-interface", "cap0")
     assert stripped(messages)[0].startswith('level=WARN msg="no ssh session is known')
+    messages = messages_of(tools, ns, tmp_path, "-interface", "any")  # it could come by any of them
+    assert stripped(messages)[0].startswith('level=WARN msg="no ssh session is known')
+    assert 'filter="not tcp port 2222"' in stripped(messages)[1]
+    messages = messages_of(tools, ns, tmp_path, "-interface", "any", env={"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"})
+    assert "WARN" not in messages
     messages = messages_of(tools, ns, tmp_path, "-interface", "lo", "-no-ssh-guard")
     assert stripped(messages)[0].startswith('level=INFO msg="received signal')
 

@@ -283,6 +283,20 @@ def test_drops_are_warned_of_while_the_reader_of_a_pipe_takes_nothing(tools, ns,
     assert capture.messages().count("packets are being dropped") == 1
 
 
+@pytest.mark.parametrize("count, size, pause", [(1500, 1400, 0.002), (4000, 400, 0.0005)])
+def test_at_a_modest_rate_a_stalled_reader_loses_nothing_for_long(tools, ns, datagrams, tmp_path, count, size, pause):
+    """Though a ring of 16 blocks, each used up after 8 ms, is over by then many times."""
+    with StreamCapture(tools, ns, tmp_path, pipe, *ON_LO, "-buffer-size", "4M") as capture:
+        for first in range(count):
+            datagrams.send(1, size, first=first)
+            time.sleep(pause)
+        capture.wait_until_stalled()
+        capture.process.send_signal(signal.SIGINT)
+        assert numbers(capture.rest()) == list(range(count))
+        seconds_to_end(capture.process)
+    assert summary(capture.messages())[::2] == (count, 0)
+
+
 def test_what_finds_the_ring_full_after_the_signal_is_not_counted(tools, ns, datagrams, tmp_path):
     with StreamCapture(tools, ns, tmp_path, pipe, *ON_LO, "-buffer-size", "256k") as capture:
         for first in range(0, FLOOD, 100):  # slowly, so that the pipe is full, too

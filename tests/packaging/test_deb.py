@@ -142,6 +142,7 @@ def capture_as(system, ns, *groups):
 
 
 def test_members_of_the_group_capture_and_others_do_not(system, ns):
+    system.answer("true")
     system.install()
     assert system.program() == (0, "cf-pcap", "0o750", NET_RAW)
     writer = system.root / "usr/bin/cf-pcap-writer"
@@ -162,6 +163,11 @@ def test_refused_in_debconf_there_is_no_capability_and_reconfiguring_works_both_
         assert system.program() == wanted
 
 
+def test_installed_without_an_answer_there_is_no_capability(system):
+    system.install()
+    assert system.program() == (0, "root", "0o755", None)
+
+
 def test_reinstalling_keeps_what_was_decided(system):
     for value, wanted in (("true", (0, "cf-pcap", "0o750", NET_RAW)), ("false", (0, "root", "0o755", None))):
         system.answer(value)
@@ -172,6 +178,7 @@ def test_reinstalling_keeps_what_was_decided(system):
 
 def test_owner_and_mode_of_dpkg_statoverride_stay(system):
     system.run("dpkg-statoverride", "--add", "root", "adm", "0710", f"/{PROGRAM}")
+    system.answer("true")
     system.install()
     assert system.program() == (0, "adm", "0o710", NET_RAW)
     system.answer("false")
@@ -180,6 +187,7 @@ def test_owner_and_mode_of_dpkg_statoverride_stay(system):
 
 
 def test_without_extended_attributes_it_says_so_and_is_not_setuid(system_without_attributes):
+    system_without_attributes.answer("true")
     log = system_without_attributes.install()
     assert "could not be given the capability cap_net_raw" in log
     assert "does not support extended attributes" in log
@@ -190,6 +198,7 @@ def test_without_extended_attributes_it_says_so_and_is_not_setuid(system_without
 
 def test_purge_leaves_nothing(system):
     before = system.files()
+    system.answer("true")
     system.install()
     assert system.files() != before
     system.run("dpkg", "--remove", "cf-pcap")

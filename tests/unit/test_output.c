@@ -203,6 +203,83 @@ static void room_ends_with_the_vectors(void **state)
 	scratch_in_child(make_file(), fill_with_references);
 }
 
+/* More vectors than one writev(2) takes, and more bytes than one batch. */
+static void queue_references(void)
+{
+	size_t count = 0;
+
+	for (; count < 5000 && output_has_space(28 + 20 + 8); count++) {
+		copy(large, 28);
+		output_reference(large, LARGE);
+		copy(large, 8);
+		output_end_record();
+	}
+	CHECK(count > 2 * IOV_MAX && !output_has_space(28 + 20 + 8) && !output_has_room(1));
+	CHECK(output_flush() == OUTPUT_OK);
+	CHECK(output_lost_records() == 0);
+	CHECK(output_written() == count * (28 + LARGE + 8));
+}
+
+static void a_queue_is_longer_than_a_batch(void **state)
+{
+	int file = make_file();
+
+	(void)state;
+	scratch_in_child(dup(file), queue_references);
+	assert_true(lseek(file, 0, SEEK_END) > 2 * IOV_MAX * LARGE);
+	close(file);
+}
+
+static void detach_and_change(void)
+{
+	static char one[] = "one", two[] = "two";
+
+	copy_text("<");
+	output_reference(one, 3);
+	copy_text(">");
+	output_end_record();
+	copied_record("-");
+	CHECK(output_detach());
+	memset(one, '!', 3);
+	copied_record("<");
+	output_reference(two, 3);
+	copied_record(">");
+	CHECK(output_detach() && output_detach());
+	memset(two, '!', 3);
+	copied_record(".");
+	CHECK(output_pending() == 12);
+	CHECK(output_flush() == OUTPUT_OK);
+}
+
+static void what_was_detached_may_change(void **state)
+{
+	int file = make_file();
+
+	(void)state;
+	scratch_in_child(dup(file), detach_and_change);
+	assert_file_holds(file, "<one>-<two>.");
+}
+
+static void detach_too_much(void)
+{
+	static uint8_t huge[9 << 20];
+
+	output_reference(huge, sizeof huge);
+	output_end_record();
+	CHECK(output_detach());
+	output_reference(huge, sizeof huge);
+	output_end_record();
+	CHECK(!output_detach());
+	CHECK(output_flush() == OUTPUT_OK);
+	CHECK(output_written() == 2 * sizeof huge);
+}
+
+static void what_does_not_fit_stays_where_it_is(void **state)
+{
+	(void)state;
+	scratch_in_child(make_file(), detach_too_much);
+}
+
 static void room_asks(void)
 {
 	CHECK(output_has_room(512 << 10));
@@ -389,6 +466,9 @@ int main(void)
 		cmocka_unit_test(room_ends_with_the_copies),
 		cmocka_unit_test(room_ends_with_the_records),
 		cmocka_unit_test(room_ends_with_the_vectors),
+		cmocka_unit_test(a_queue_is_longer_than_a_batch),
+		cmocka_unit_test(what_was_detached_may_change),
+		cmocka_unit_test(what_does_not_fit_stays_where_it_is),
 		cmocka_unit_test(no_room_is_promised_beyond_the_buffer),
 		cmocka_unit_test(a_full_disk_keeps_whole_records_only),
 		cmocka_unit_test(a_disk_that_is_full_at_a_record_end_loses_no_record),
