@@ -222,9 +222,10 @@ static void drain(struct run *run)
 	}
 	if (output_pending() > 0 || run->held > 0)
 		flush_blocks(run);
-	/* When so much was ready there may have been more; and the kernel counts to 2^32. */
+	/* When so much was ready there may have been more; and now and then, as the kernel counts to 2^32 only. */
 	if (run->drops.suspected || drained.blocks * 2 >= run->ring.block_count)
 		drops_count(&run->drops);
+	drops_count_now_and_then(&run->drops);
 	drained.bytes = output_written() - bytes;
 	pace_drained(&run->pace, &run->ring, &drained);
 }
@@ -296,9 +297,9 @@ static void while_stalled(void *context)
 {
 	struct run *run = context;
 
-	if (stop_asked())
-		drops_finish(&run->drops);
-	else if (run->between)
+	if (stop_asked() && run->stop_time == 0)
+		announce_stop(run);
+	if (run->between && !stop_asked())
 		queue_blocks(run);
 	drops_count_now_and_then(&run->drops);
 	show_progress(run);

@@ -21,7 +21,7 @@
 #include "pipe_room.h"
 #include "stop.h"
 
-#define BATCH_BYTES (512u << 10) /* small records of one write, and its packets: */
+#define BATCH_COPIED (512u << 10) /* small records of one write, and its packets: */
 #define BATCH_RECORDS 8192       /* 512 KiB of the smallest */
 #define QUEUE_BYTES (16u << 20)  /* of records, while the reader stalls: memory is used as it is needed */
 #define QUEUE_RECORDS (256u << 10)
@@ -117,7 +117,7 @@ void output_end_record(void)
 
 bool output_has_room(size_t length)
 {
-	return length <= BATCH_BYTES && copied <= BATCH_BYTES - length && record_count < BATCH_RECORDS &&
+	return length <= BATCH_COPIED && copied <= BATCH_COPIED - length && record_count < BATCH_RECORDS &&
 	       vector_count + VECTORS_PER_RECORD <= IOV_MAX;
 }
 

@@ -36,9 +36,6 @@ static const struct {
 	{ SIGALRM, "alarm clock" },
 };
 
-/* A second signal so soon is the same one: timeout(1) sends it to the process and to its group. */
-#define SAME_STOP_MS 100
-
 static const struct itimerval KICK = { { 0, STOP_KICK_MS * 1000L }, { 0, STOP_KICK_MS * 1000L } };
 
 static void request_stop(volatile sig_atomic_t *why, int value)
@@ -60,7 +57,7 @@ static void on_signal(int number)
 		request_stop(&time_is_up, 1);
 	else if (!stop_requested())
 		request_stop(&first_signal, number);
-	else if (first_signal == 0 || clock_ms() - requested_ms >= SAME_STOP_MS)
+	else if (first_signal == 0 || clock_ms() - requested_ms >= STOP_SAME_MS)
 		urgent = 1;
 	errno = saved;
 }

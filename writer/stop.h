@@ -7,6 +7,8 @@
 
 /* While a stop is under way, every blocking call is interrupted (EINTR) this often. */
 #define STOP_KICK_MS 20
+/* A second signal so soon is the same one: timeout(1) sends it to the process and to its group. */
+#define STOP_SAME_MS 100
 
 /*
  * Handles the signals that ask a process to end, whatever they were set to, and SIGALRM, which is mostly
@@ -27,7 +29,7 @@ bool stop_requested(void);
 /* A signal or the duration has asked, before the capture came to an end by itself. */
 bool stop_asked(void);
 
-/* A second signal has come: do not wait for anything. */
+/* A second signal has come, not at once: do not wait for anything. */
 bool stop_urgent(void);
 
 /* The first signal's name in Go's words ("interrupt"); NULL if it was the time. */

@@ -304,7 +304,7 @@ def test_what_finds_the_ring_full_after_the_signal_is_not_counted(tools, ns, dat
             time.sleep(0.02)
         capture.wait_until_stalled()
         capture.process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        wait_until(lambda: 'msg="received signal, stopping capture"' in capture.messages())  # though it is stalled
         datagrams.send(1000, FLOOD_SIZE)
         printed = len(numbers(capture.rest()))
         seconds_to_end(capture.process)

@@ -381,7 +381,7 @@ static void assert_ends_with_whole_record(int fd, pid_t child)
 	}
 	usleep((useconds_t)rand() % 3000);
 	assert_int_equal(kill(child, SIGINT), 0);
-	usleep(100);
+	usleep((STOP_SAME_MS + 10) * 1000);
 	assert_int_equal(kill(child, SIGINT), 0);
 	scratch_assert_content(child);
 	length += read_slowly(fd, sizeof content, content + length, sizeof content - length);
