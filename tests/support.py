@@ -89,6 +89,27 @@ def processes_in(namespace):
     return names
 
 
+def children_of(pid):
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def state_of(pid):
+    """A letter, proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def full_pipe():
+    """A pipe that takes nothing more. Returns its ends."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, bytes(4096))
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+        return reader, writer
+
+
 def become_user(uid=USER):
     os.setgroups([])
     os.setresgid(uid, uid, uid)

@@ -20,6 +20,7 @@
 
 #define BATCH_BYTES (1024u << 10)
 #define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
+
 struct run {
 	const struct capture *capture;
 	struct ring ring;
@@ -32,7 +33,7 @@ struct run {
 	unsigned int held; /* blocks that unwritten output refers to */
 	bool full;         /* as many packets or bytes as were asked for */
 	bool between;      /* whole blocks were taken: more of them may be queued */
-	bool queueing;
+	bool queueing;     /* a block is being emptied into the queue: all of it is copied */
 	struct presence presence;
 	int drain_ms;       /* what has arrived is visible this much later */
 	int64_t drained_ms; /* after a stop request: when the ring has shown everything */

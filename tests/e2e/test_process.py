@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2e.traffic import Datagrams
-from support import Namespace, read_pcap, spawn_as_user, wait_until
+from support import Namespace, children_of, full_pipe, read_pcap, spawn_as_user, wait_until
 
 ON_LO = ("-interface", "lo", "-filter", "udp port 9999")
 # The bounding set is out of reach without CAP_SETPCAP, and grants nothing.
@@ -25,10 +25,6 @@ def assert_confined(pid):
     assert {name: int(now[name], 16) for name in CAPABILITY_SETS} == dict.fromkeys(CAPABILITY_SETS, 0)
     assert (now["NoNewPrivs"], now["Seccomp"]) == ("1", "2")
     assert set(now["Uid"].split()) == {"2000"} and now["TracerPid"] == "0"
-
-
-def children(pid):
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture
@@ -60,7 +56,7 @@ def test_the_capture_shows_as_cf_pcap_however_it_was_executed(tools, ns, links, 
 def test_the_running_writer_has_no_privilege_and_a_sandbox_and_is_alone(tools, ns, tmp_path):
     capture = tools.capture(ns, *ON_LO, path=tmp_path / "out.pcap")
     assert_confined(capture.process.pid)
-    wait_until(lambda: children(capture.process.pid) == [])
+    wait_until(lambda: children_of(capture.process.pid) == [])
     assert Path(f"/proc/{capture.process.pid}/status").stat().st_uid == 0  # not dumpable
     capture.stop()
 
@@ -76,25 +72,13 @@ def test_inheritable_capabilities_as_garden_gives_them_do_not_stay(tools, ns, tm
     assert_confined(process.pid)
 
 
-def full_pipe():
-    """A pipe that takes nothing more. Returns its ends."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    try:
-        while True:
-            os.write(writer, bytes(4096))
-    except BlockingIOError:
-        os.set_blocking(writer, True)
-        return reader, writer
-
-
 def test_the_waiting_helper_has_no_privilege_and_a_sandbox(tools, ns, tmp_path):
     """The writer hangs in its first message, before it sends the helper anything."""
     reader, writer = full_pipe()
     with open(tmp_path / "out.pcap", "wb") as out, open(writer, "wb") as err:
         process = tools.spawn(ns, *ON_LO, "-v", stdout=out, stderr=err)
-    wait_until(lambda: children(process.pid) != [] and status(process.pid)["State"].startswith("S"))
-    helper, = children(process.pid)
+    wait_until(lambda: children_of(process.pid) != [] and status(process.pid)["State"].startswith("S"))
+    helper, = children_of(process.pid)
     wait_until(lambda: status(helper)["Seccomp"] == "2")
     assert_confined(helper)
     assert Path(f"/proc/{helper}/status").stat().st_uid == 0  # not dumpable

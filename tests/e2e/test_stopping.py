@@ -11,13 +11,13 @@ import subprocess
 import termios
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from e2e.traffic import Datagrams, Sender, ethernet, numbers, udp4
-from support import ip, read_pcap, summary, wait_until
+from support import children_of, full_pipe, ip, read_pcap, state_of, summary, wait_until
 
 ON_LO = ("-interface", "lo", "-filter", "udp port 9999")
 STALL_LIMIT = 2.0
@@ -539,21 +539,16 @@ def test_interface_gone_is_an_error_after_all_that_had_arrived(tools, ns, tmp_pa
 
 def test_a_signal_to_the_helper_too_is_no_failure_of_the_helpers(tools, ns, tmp_path):
     """As ^C of a terminal is. The writer is held in a warning before it has asked the helper."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(writer, bytes(4096))
-    os.set_blocking(writer, True)
+    reader, writer = full_pipe()
     with open(tmp_path / "out.pcap", "wb") as out, open(reader, "rb") as messages:
         process = tools.spawn(ns, "-interface", "cap0", stdout=out, stderr=writer,
                               env={"PATH": os.environ["PATH"], "CF_INSTANCE_PORTS": "x"})
         os.close(writer)
-        stack = Path(f"/proc/{process.pid}/wchan")
-        wait_until(lambda: "pipe" in stack.read_text())
-        helper, = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(helper), signal.SIGINT)
-        wait_until(lambda: "\nState:\tZ" in Path(f"/proc/{helper}/status").read_text())
+        waits_in = Path(f"/proc/{process.pid}/wchan")
+        wait_until(lambda: "pipe" in waits_in.read_text())
+        helper, = children_of(process.pid)
+        os.kill(helper, signal.SIGINT)
+        wait_until(lambda: state_of(helper) == "Z")
         process.send_signal(signal.SIGINT)
         text = messages.read()
         seconds_to_end(process)

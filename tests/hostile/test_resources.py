@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from e2e.test_names import Etc, NameServer
-from hostile.arena import children_of, packet_sockets, spawn
-from support import USER, Namespace, wait_until
+from hostile.arena import packet_sockets, spawn
+from support import USER, Namespace, children_of, wait_until
 
 PLACES = 8
 RING_MOST = 64 << 20

@@ -10,9 +10,8 @@ import time
 
 import pytest
 
-from hostile.arena import (Witness, children_of, compile_c, frame, give_capability, install, packet_sockets, run,
-                           spawn)
-from support import processes_in, wait_until
+from hostile.arena import Witness, compile_c, frame, give_capability, install, packet_sockets, run, spawn
+from support import children_of, processes_in, wait_until
 
 CAPTURE = ["-interface", "lo", "-duration", "300ms"]
 LIMITS = ["as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",

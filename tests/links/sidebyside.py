@@ -7,7 +7,7 @@ import socket
 import struct
 import subprocess
 
-from support import CLONE_NEWNET, _libc, enter_namespace, read_pcap, wait_until
+from support import CLONE_NEWNET, _libc, enter_namespace, read_pcap, state_of, wait_until
 
 ETH_P_ALL = 3
 SO_TIMESTAMPNS = 35
@@ -84,8 +84,7 @@ class Tcpdump:
     def is_idle(self):
         """Waits for packets, so everything up to now is written."""
         assert self.process.poll() is None, self.messages()
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-            return stat.read().rpartition(")")[2].split()[0] == "S"
+        return state_of(self.process.pid) == "S"
 
     def stop(self):
         wait_until(self.is_idle, DRAWN_OUT)

@@ -1,6 +1,5 @@
 """Interfaces come and go while they are captured."""
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -8,7 +7,7 @@ from links.devices import link, send_datagram
 from links.frames import ether
 from links.pcapng import read_pcapng
 from links.sidebyside import packet_socket
-from support import ip, read_pcap, summary, wait_until
+from support import ip, read_pcap, summary, state_of, wait_until
 
 KIND = 0x9999
 
@@ -21,11 +20,6 @@ def send(ns, text):
 def capture_frames(tools, ns, tmp_path, interface="cap0", flags=()):
     return tools.capture(ns, "-interface", interface, "-filter", f"ether proto {KIND:#x}", *flags,
                          path=tmp_path / "out.pcap")
-
-
-def state_of(process):
-    """A letter, proc(5)."""
-    return Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def has(capture, text):
@@ -83,9 +77,9 @@ def test_an_interface_that_disappears_ends_the_capture_with_all_its_packets(tool
 
 def test_count_holds_also_for_what_is_left_when_the_interface_disappears(tools, ns, tmp_path):
     capture = capture_frames(tools, ns, tmp_path, flags=["-count", 10, "-buffer-size", "256k", "-snaplen", 1500])
-    wait_until(lambda: state_of(capture.process) == "S")  # it waits for packets
+    wait_until(lambda: state_of(capture.process.pid) == "S")  # it waits for packets
     capture.process.send_signal(signal.SIGSTOP)  # so that the first it sees is that the interface is gone
-    wait_until(lambda: state_of(capture.process) == "T")
+    wait_until(lambda: state_of(capture.process.pid) == "T")
     with packet_socket(ns.peer, "gen0") as peer:
         for number in range(150):  # more than one block of the ring
             peer.send(ether(KIND, b"%d" % number + b"." * 1000))

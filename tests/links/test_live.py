@@ -14,7 +14,7 @@ import pytest
 from links.devices import send_datagram
 from support import USER, enter_namespace, processes_in, read_pcap, summary, wait_until
 
-SOON = 10  # seconds: on an idle machine it is below 0.1, but tests share theirs
+SOON = 3  # seconds: on an idle machine it is below 0.1, but tests share theirs
 READERS = {
     "tcpdump": (["tcpdump", "-nlr", "-"], []),
     "tshark": (["tshark", "-nl", "-i", "-"], []),

@@ -63,6 +63,15 @@ static void referenced_record(size_t length)
 	output_end_record();
 }
 
+/* As one of a large packet, with the block's length at its end. */
+static void pcapng_record(void)
+{
+	copy(large, 28);
+	output_reference(large, LARGE);
+	copy(large, 8);
+	output_end_record();
+}
+
 static void write_three_records(void)
 {
 	copied_record("one,");
@@ -186,12 +195,8 @@ static void fill_with_references(void)
 {
 	size_t count = 0;
 
-	for (; output_has_room(28 + 20 + 8); count++) {
-		copy(large, 28);
-		output_reference(large, LARGE);
-		copy(large, 8);
-		output_end_record();
-	}
+	for (; output_has_room(28 + 20 + 8); count++)
+		pcapng_record();
 	CHECK(count > IOV_MAX / 4 && count <= IOV_MAX / 2);
 	CHECK(output_flush() == OUTPUT_OK);
 	CHECK(output_written() == count * (28 + LARGE + 8));
@@ -208,12 +213,8 @@ static void queue_references(void)
 {
 	size_t count = 0;
 
-	for (; count < 5000 && output_has_space(28 + 20 + 8); count++) {
-		copy(large, 28);
-		output_reference(large, LARGE);
-		copy(large, 8);
-		output_end_record();
-	}
+	for (; count < 5000 && output_has_space(28 + 20 + 8); count++)
+		pcapng_record();
 	CHECK(count > 2 * IOV_MAX && !output_has_space(28 + 20 + 8) && !output_has_room(1));
 	CHECK(output_flush() == OUTPUT_OK);
 	CHECK(output_lost_records() == 0);
