@@ -41,7 +41,8 @@ LTO := $(shell echo 'int main(void){return 0;}' | \
 	$(CC) -flto -x c - -o /dev/null 2>/dev/null && echo -flto)
 endif
 
-ALL_CPPFLAGS = -D_GNU_SOURCE -Icommon $(CPPFLAGS)
+# Includes name the room they come from, tests/test_rooms.py says which may include which.
+ALL_CPPFLAGS = -D_GNU_SOURCE -I. -Iwriter $(CPPFLAGS)
 # The folder it is built in leaves no trace: the same source gives the same bytes.
 ALL_CFLAGS = -std=gnu11 -fPIE -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
@@ -54,7 +55,8 @@ comma = ,
 
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
 HELPER = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard helper/*.c)))
-WRITER = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard writer/*.c)))
+WRITER_SOURCES = $(sort $(wildcard writer/*.c writer/*/*.c formats/*.c base/*.c))
+WRITER = $(WRITER_SOURCES:%.c=$(BUILD)/%.o)
 
 all: $(BUILD)/cf-pcap $(BUILD)/cf-pcap-writer
 
@@ -64,14 +66,13 @@ $(BUILD)/cf-pcap: $(HELPER) $(COMMON)
 		$(call LINK,-lpcap -lseccomp -lcap)
 
 # --no-warnings: ld warns that getaddrinfo() may load libraries in a static program. Ours may not:
-# writer/resolver.c pins the sources that are built in.
+# writer/setup/resolver.c pins the sources that are built in.
 $(BUILD)/cf-pcap-writer: $(WRITER) $(COMMON)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) -Wl,--no-warnings -o $@ $^ \
 		$(call LINK,-lseccomp -lcap -ljansson)
 
-$(BUILD)/helper/%.o: ALL_CPPFLAGS += -Ihelper
-$(BUILD)/writer/%.o: ALL_CPPFLAGS += -Iwriter $(LTO)
+$(WRITER): ALL_CFLAGS += $(LTO)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -116,7 +117,7 @@ check:
 
 # Everything but the two main()s, for the tests that call functions: built apart, without LTO,
 # because no archive of every compiler's LTO objects can be linked.
-SOURCES_TESTED = $(filter-out %/main.c,$(wildcard common/*.c helper/*.c writer/*.c))
+SOURCES_TESTED = $(filter-out %/main.c,$(wildcard common/*.c helper/*.c) $(WRITER_SOURCES))
 TESTED = $(patsubst %.c,$(BUILD)/tested/%.o,$(SOURCES_TESTED))
 
 # cmocka is a shared library only.
@@ -131,7 +132,7 @@ unit-build: $(UNIT)
 $(BUILD)/tested/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(ALL_CPPFLAGS) -Ihelper -Iwriter $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tested.a: $(TESTED)
 	$(SAY) AR $@
@@ -147,7 +148,7 @@ FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 600
 FUZZ_JOBS ?= 2
 FUZZ_BUILD = $(BUILD)/fuzzing
-FUZZ_CFLAGS = -g -O1 -fPIE -Icommon -Ihelper -Iwriter -D_GNU_SOURCE -std=gnu11 $(WARNINGS) \
+FUZZ_CFLAGS = -g -O1 -fPIE -I. -Iwriter -D_GNU_SOURCE -std=gnu11 $(WARNINGS) \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ = $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TESTED = $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(SOURCES_TESTED))
@@ -171,7 +172,7 @@ $(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/modu
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(LOOKUP_WRAPS) -o $@ -Wl,--start-group $^ \
 		-Wl,-Bstatic -lpcap -lcap -ljansson -Wl,--end-group -Wl,-Bdynamic
 
--include $(TESTED:.o=.d) $(UNIT_OBJECTS:.o=.d) $(wildcard $(FUZZ_BUILD)/*/*.d $(FUZZ_BUILD)/tests/fuzz/*.d)
+-include $(TESTED:.o=.d) $(UNIT_OBJECTS:.o=.d) $(wildcard $(FUZZ_BUILD)/*/*.d $(FUZZ_BUILD)/*/*/*.d)
 
 # Measured against other tools and against the least a capture can cost. As root; BENCH_QUICK=1 for
 # a short run, BENCH="cost latency" for some measurements only.
@@ -199,11 +200,11 @@ $(BUILD)/bench/%: tests/bench/%.c tests/bench/payload.h Makefile
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -o $@ $< $(LDLIBS)
 
 # The writer's packet path over a ring in memory, for counting instructions. It includes capture.c.
-$(BUILD)/bench/ring_image: tests/bench/ring_image.c writer/capture.c Makefile \
+$(BUILD)/bench/ring_image: tests/bench/ring_image.c writer/capture/capture.c Makefile \
 		$(filter-out %/main.o %/capture.o,$(WRITER)) $(COMMON)
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(ALL_CPPFLAGS) -Iwriter $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) \
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) \
 		-lseccomp -lcap -ljansson
 
 clean:

@@ -14,7 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "protocol.h"
+#include "common/protocol.h"
 #include "start.h"
 
 #define WRITER_NAME "cf-pcap-writer"

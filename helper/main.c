@@ -8,9 +8,9 @@
  */
 #include <unistd.h>
 
-#include "channel.h"
+#include "common/channel.h"
 #include "image.h"
-#include "privilege.h"
+#include "common/privilege.h"
 #include "serve.h"
 #include "start.h"
 

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "sandbox.h"
+#include "common/sandbox.h"
 #include "sockets.h"
 
 #define ON(fd) SANDBOX_ARGUMENT_IS(0, fd)

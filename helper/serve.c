@@ -17,10 +17,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "capture.h"
-#include "channel.h"
-#include "lookup.h"
-#include "protocol.h"
+#include "handle.h"
+#include "common/channel.h"
+#include "libpcap_calls.h"
+#include "common/protocol.h"
 #include "sandbox_rules.h"
 #include "sockets.h"
 

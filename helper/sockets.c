@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "capture.h"
-#include "privilege.h"
+#include "handle.h"
+#include "common/privilege.h"
 
 /* Only the linker's --wrap refers to these. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"

@@ -14,8 +14,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "privilege.h"
+#include "common/cleanup.h"
+#include "common/privilege.h"
 
 _Noreturn void die(const char *what)
 {

@@ -6,7 +6,7 @@ SOURCE_DATE_EPOCH := $(shell date +%s -d "$$(sed -n '/^ -- .*>  /{s///p;q}' pack
 endif
 export SOURCE_DATE_EPOCH
 
-VERSION = $(shell sed -n 's/.*CFPCAP_VERSION "\(.*\)"/\1/p' common/version.h)
+VERSION = $(shell sed -n 's/.*CFPCAP_VERSION "\(.*\)"/\1/p' base/version.h)
 LIFECYCLE = $(BUILD)/cf-pcap-lifecycle.tgz
 BOSH = $(BUILD)/bosh
 DEB_SOURCE = $(BUILD)/deb/cf-pcap-$(VERSION)
@@ -34,7 +34,7 @@ bosh: lifecycle
 deb:
 	@rm -rf $(BUILD)/deb
 	@mkdir -p $(DEB_SOURCE)
-	$(Q)cp -R Makefile $(wildcard LICENSE README.md SECURITY.md NEWS) common helper writer packaging $(DEB_SOURCE)/
+	$(Q)cp -R Makefile $(wildcard LICENSE README.md SECURITY.md NEWS) base common formats helper writer packaging $(DEB_SOURCE)/
 	$(Q)mv $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
 	$(Q)cd $(DEB_SOURCE) && env -u MAKEFLAGS dpkg-buildpackage --build=binary --unsigned-changes \
 		>../build.log 2>&1 || { cat ../build.log; exit 1; }

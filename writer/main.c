@@ -7,15 +7,15 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "capture.h"
-#include "flags.h"
-#include "interfaces.h"
-#include "log.h"
-#include "output.h"
+#include "capture/capture.h"
+#include "setup/flags.h"
+#include "setup/interfaces.h"
+#include "base/log.h"
+#include "output/output.h"
 #include "sandbox_rules.h"
-#include "session.h"
-#include "stop.h"
-#include "version.h"
+#include "setup/session.h"
+#include "base/stop.h"
+#include "base/version.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2

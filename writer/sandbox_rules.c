@@ -12,8 +12,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "protocol.h"
-#include "sandbox.h"
+#include "common/protocol.h"
+#include "common/sandbox.h"
 
 #define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(0, fd))
 /* Closing any descriptor from `first` up that differs from it in the bits of `mask` at most. */

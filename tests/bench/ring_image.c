@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture.c"
+#include "writer/capture/capture.c"
 
 #define RING_BYTES (4u << 20)
 #define BLOCK_BYTES (256u << 10)

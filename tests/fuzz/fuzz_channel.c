@@ -4,9 +4,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "channel.h"
+#include "common/channel.h"
 #include "fuzz.h"
-#include "protocol.h"
+#include "common/protocol.h"
 
 #define FDS_MOST 12
 #define MESSAGE_MOST (sizeof(struct lookup_answer) + 8)

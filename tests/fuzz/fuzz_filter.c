@@ -8,12 +8,12 @@ static int tracked_compile(pcap_t *handle, struct bpf_program *program, const ch
 			   bpf_u_int32 netmask);
 
 #define pcap_compile tracked_compile
-#include "../../helper/capture.c"
+#include "helper/handle.c"
 #undef pcap_compile
 
-#include "channel.h"
+#include "common/channel.h"
 #include "fuzz.h"
-#include "lookup.h"
+#include "helper/libpcap_calls.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define SSH_PORT 2222

@@ -1,9 +1,9 @@
 /* The command line: any words. */
 #include <stdlib.h>
 
-#include "flags.h"
+#include "setup/flags.h"
 #include "fuzz.h"
-#include "ring.h"
+#include "capture/ring.h"
 
 #define WORDS_MOST 64
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "format.h"
+#include "formats/format.h"
 #include "fuzz.h"
 
 #define PACKETS_MOST 16

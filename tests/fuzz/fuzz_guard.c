@@ -4,10 +4,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "channel.h"
+#include "common/channel.h"
 #include "fuzz.h"
-#include "guard.h"
-#include "protocol.h"
+#include "setup/guard.h"
+#include "common/protocol.h"
 
 /* libpcap looks up IPv6 addresses as it does names: there is nothing else to look up in a guard. */
 static struct lookup_request asked;

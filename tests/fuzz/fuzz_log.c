@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "fuzz.h"
-#include "log.h"
+#include "base/log.h"
 
 static bool is_raw_control(unsigned char byte)
 {

@@ -1,9 +1,9 @@
 /* The ring walker: any block. It reads nothing outside it, and it comes to an end. */
 #include <stdlib.h>
 
-#include "frame.h"
+#include "output/frame.h"
 #include "fuzz.h"
-#include "ring.h"
+#include "capture/ring.h"
 
 #define BLOCK_MOST 8192
 #define FIRST_OFFSET 48

@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "protocol.h"
+#include "common/channel.h"
+#include "common/protocol.h"
 
 int main(void)
 {

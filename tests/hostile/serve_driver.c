@@ -14,10 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "protocol.h"
-#include "serve.h"
-#include "start.h"
+#include "common/channel.h"
+#include "common/protocol.h"
+#include "helper/serve.h"
+#include "helper/start.h"
 
 static int channel, lookups;
 static struct open_request request = { .header = { PROTOCOL_VERSION, MESSAGE_OPEN },

@@ -1,5 +1,5 @@
 /* common/channel.c: what may come over the pair, and that nothing else stays open. */
-#include "../../common/channel.c"
+#include "common/channel.c"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* helper/capture.c: the user's filter and the guard become one program. */
-#include "../../helper/capture.c"
+#include "helper/handle.c"
 
 #include <stdlib.h>
 

@@ -1,12 +1,12 @@
 /* writer/flags.c: the command line. */
-#include "flags.h"
+#include "setup/flags.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "ring.h"
+#include "capture/ring.h"
 #include "scratch.h"
 
 #define WORDS_MOST 16

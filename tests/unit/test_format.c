@@ -1,10 +1,10 @@
 /* writer/format.c, pcap_file.c, pcapng_file.c: files byte for byte, on a little-endian machine. */
-#include "format.h"
+#include "formats/format.h"
 
 #include <string.h>
 
 #include "scratch.h"
-#include "version.h"
+#include "base/version.h"
 
 static struct format format_of(enum file_format kind, bool nano)
 {

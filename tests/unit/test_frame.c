@@ -1,5 +1,5 @@
 /* writer/frame.c: packets as they stand in a file. */
-#include "frame.h"
+#include "output/frame.h"
 
 #include <arpa/inet.h>
 #include <linux/if_arp.h>

@@ -1,11 +1,11 @@
 /* writer/guard.c: the guard from environments, honest and hostile. */
-#include "guard.h"
+#include "setup/guard.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "protocol.h"
+#include "common/protocol.h"
 #include "scratch.h"
 
 #define ENVOY \

@@ -1,5 +1,5 @@
 /* writer/log.c: lines as Go's log/slog TextHandler writes them. */
-#include "log.h"
+#include "base/log.h"
 
 #include <regex.h>
 #include <stdlib.h>

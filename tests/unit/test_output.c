@@ -1,5 +1,5 @@
 /* writer/output.c: whole records in batches, into real files, also when the disk is full. */
-#include "output.h"
+#include "output/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "scratch.h"
-#include "stop.h"
+#include "base/stop.h"
 
 #define LARGE 3000
 

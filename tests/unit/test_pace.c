@@ -4,7 +4,7 @@
 static int64_t test_clock(void);
 
 #define clock_ms test_clock
-#include "../../writer/pace.c"
+#include "writer/capture/pace.c"
 #undef clock_ms
 
 #include "scratch.h"

@@ -1,5 +1,5 @@
 /* writer/pipe_room.c: what it promises about a real pipe. */
-#include "pipe_room.h"
+#include "output/pipe_room.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* common/protocol.c: each message at its bounds. */
-#include "protocol.h"
+#include "common/protocol.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* common/protocol.h: what of a name look-up is taken as a message, and what is not. */
-#include "protocol.h"
+#include "common/protocol.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* writer/quantity.c: numbers, sizes and durations. */
-#include "quantity.h"
+#include "base/quantity.h"
 
 #include "scratch.h"
 

@@ -1,5 +1,5 @@
 /* writer/output.c: whole records, for readers of pipes and sockets that are slow, stall or leave. */
-#include "output.h"
+#include "output/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "pipe_room.h"
+#include "output/pipe_room.h"
 #include "scratch.h"
-#include "stop.h"
+#include "base/stop.h"
 
 #define LARGE 3000
 #define HUGE (64u << 10)

@@ -1,5 +1,5 @@
 /* writer/resolver.c: it answers, and it does not outlive the writer. */
-#include "resolver.h"
+#include "setup/resolver.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "protocol.h"
+#include "common/channel.h"
+#include "common/protocol.h"
 #include "scratch.h"
-#include "stop.h"
+#include "base/stop.h"
 
 #define END_LIMIT_MS 5000
 

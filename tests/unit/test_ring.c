@@ -1,11 +1,11 @@
 /* writer/ring.c: walking blocks that the kernel, or somebody worse, has made. */
-#include "ring.h"
+#include "capture/ring.h"
 
 #include <linux/if_ether.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol.h"
+#include "common/protocol.h"
 #include "scratch.h"
 
 #define BLOCK_SIZE 4096

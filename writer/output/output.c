@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "pipe_room.h"
-#include "stop.h"
+#include "base/stop.h"
 
 #define BATCH_COPIED (512u << 10) /* small records of one write, and its packets: */
 #define BATCH_RECORDS 8192       /* 512 KiB of the smallest */

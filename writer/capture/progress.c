@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "log.h"
+#include "base/log.h"
 
 bool progress_is_due(const struct progress *progress, int64_t now_ms)
 {

@@ -4,7 +4,7 @@
 #include <linux/if_ether.h>
 #include <sys/mman.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 /* Where the kernel puts a packet's sockaddr_ll: behind its header, aligned. */
 #define ADDRESS_OFFSET \

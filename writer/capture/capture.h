@@ -1,8 +1,8 @@
 /* From the ring to stdout until something ends it. */
 #pragma once
 
-#include "flags.h"
-#include "format.h"
+#include "setup/flags.h"
+#include "formats/format.h"
 
 struct capture {
 	const struct options *options;

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "log.h"
-#include "quantity.h"
+#include "common/cleanup.h"
+#include "base/log.h"
+#include "base/quantity.h"
 
 #define SSH_PORT 2222               /* where diego-sshd listens in every container */
 #define INSTANCE_PORTS_MAX 65536    /* bytes of JSON; the platform's is below 1000 */

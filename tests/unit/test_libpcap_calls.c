@@ -1,5 +1,5 @@
 /* helper/lookup.c: libpcap's name look-ups, with the resolver's end of the channel in the test. */
-#include "lookup.h"
+#include "helper/libpcap_calls.h"
 
 #include <netdb.h>
 #include <netinet/ether.h>
@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "protocol.h"
+#include "common/channel.h"
+#include "common/protocol.h"
 #include "scratch.h"
 
 int __wrap_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,

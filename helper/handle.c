@@ -1,5 +1,5 @@
 /* libpcap's live handle: a device opened, and a filter that the kernel runs and nobody changes. */
-#include "capture.h"
+#include "handle.h"
 
 #include <errno.h>
 #include <linux/filter.h>

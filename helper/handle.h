@@ -1,7 +1,7 @@
 /* libpcap's live handle: a device opened, and a filter that the kernel runs and nobody changes. */
 #pragma once
 
-#include "protocol.h"
+#include "common/protocol.h"
 
 /*
  * Does what the request asks for on the pre-opened sockets. Returns the packet fd, bound, with

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ring.h"
+#include "capture/ring.h"
 
 /* LINKTYPE_ values, https://www.tcpdump.org/linktypes.html */
 enum link_type {

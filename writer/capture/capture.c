@@ -6,17 +6,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "drops.h"
 #include "ending.h"
-#include "log.h"
-#include "output.h"
+#include "base/log.h"
+#include "output/output.h"
 #include "pace.h"
 #include "presence.h"
 #include "progress.h"
-#include "record.h"
+#include "output/record.h"
 #include "ring.h"
-#include "stop.h"
+#include "base/stop.h"
 
 #define BATCH_BYTES (1024u << 10)
 #define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */

@@ -4,8 +4,8 @@
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
-#include "clock.h"
-#include "log.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 #define INTERVAL_MS 100
 

@@ -1,7 +1,7 @@
 /* A packet as a record of the file, on its way to stdout. */
 #pragma once
 
-#include "format.h"
+#include "formats/format.h"
 #include "frame.h"
 
 /* A packet up to here is copied, a larger one written from the ring: make bench, "copy or refer". */

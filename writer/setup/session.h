@@ -2,7 +2,7 @@
 #pragma once
 
 #include "flags.h"
-#include "frame.h"
+#include "output/frame.h"
 #include "interfaces.h"
 
 #define SESSION_STOPPED (-2) /* a signal, or stdout's reader gone, before there was a capture; not logged */

@@ -13,17 +13,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "cleanup.h"
+#include "common/channel.h"
+#include "common/cleanup.h"
 #include "diagnosis.h"
 #include "guard.h"
 #include "interfaces.h"
-#include "log.h"
-#include "places.h"
-#include "privilege.h"
+#include "base/log.h"
+#include "slots.h"
+#include "common/privilege.h"
 #include "resolver.h"
-#include "ring.h"
-#include "stop.h"
+#include "capture/ring.h"
+#include "base/stop.h"
 
 static bool is_channel(int fd)
 {

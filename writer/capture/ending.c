@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-#include "log.h"
-#include "stop.h"
+#include "base/log.h"
+#include "base/stop.h"
 
 const char *ending_text(enum ending ending)
 {

@@ -15,8 +15,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "cleanup.h"
-#include "log.h"
+#include "common/cleanup.h"
+#include "base/log.h"
 
 #define NAMES_SIZE 1024
 /* ARPHRD_ of linux/if_arp.h, which does not go with net/if.h */

@@ -21,8 +21,8 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
-#include "cleanup.h"
-#include "log.h"
+#include "common/cleanup.h"
+#include "base/log.h"
 
 #define HELPER_FILE_PATH "/proc/self/fd/5"
 #define NO_SUCH_SOCKET_TYPE 15 /* the highest that socket(2) takes as a type; nothing has it */

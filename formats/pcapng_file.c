@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "version.h"
+#include "base/version.h"
 
 enum block_type {
 	BLOCK_INTERFACE_DESCRIPTION = 1,

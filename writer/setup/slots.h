@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "protocol.h"
+#include "common/protocol.h"
 
 #define PLACES 8
 #define PLACES_BYTES ((uint64_t)PLACES * RING_BYTES_MOST)

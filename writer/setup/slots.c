@@ -1,5 +1,5 @@
 /* The bound of kernel memory: names in the abstract namespace, and what sock_diag(7) says of rings. */
-#include "places.h"
+#include "slots.h"
 
 #include <errno.h>
 #include <linux/netlink.h>
@@ -14,8 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "log.h"
+#include "common/cleanup.h"
+#include "base/log.h"
 
 #define DUMP_BYTES 32768 /* what the kernel sends at a time is less */
 

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "protocol.h"
+#include "common/protocol.h"
 
 enum direction { DIRECTION_INOUT, DIRECTION_IN, DIRECTION_OUT };
 enum file_format { FORMAT_PCAP, FORMAT_PCAPNG };

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log.h"
-#include "quantity.h"
-#include "ring.h"
+#include "base/log.h"
+#include "base/quantity.h"
+#include "capture/ring.h"
 
 #define SNAPLEN_DEFAULT 65535
 #define MAX_SIZE_LEAST 1024

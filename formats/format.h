@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "flags.h"
-#include "frame.h"
+#include "setup/flags.h"
+#include "output/frame.h"
 
 struct format {
 	enum file_format kind;

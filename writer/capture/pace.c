@@ -8,8 +8,8 @@
  */
 #include "pace.h"
 
-#include "clock.h"
-#include "pipe_room.h"
+#include "base/clock.h"
+#include "output/pipe_room.h"
 
 #define BUSY_PACKETS_PER_MS 2 /* from here on wake-ups outweigh the packets */
 #define SLEEP_MOST_MS 50      /* a packet is printed so late at most, and the retire timeout */

@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "log.h"
-#include "protocol.h"
+#include "common/channel.h"
+#include "base/log.h"
+#include "common/protocol.h"
 
 #define LOOKUP_LIMIT_SECONDS 60 /* all names of a filter; name servers may be silent for long */
 /* The helper compiles a filter twice. Of so many look-ups the second time is free and the same. */

@@ -1,7 +1,7 @@
 /* Why a capture ends. */
 #pragma once
 
-#include "output.h"
+#include "output/output.h"
 
 enum ending {
 	RUNNING,

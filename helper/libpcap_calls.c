@@ -2,15 +2,15 @@
  * The names in a filter, looked up by somebody else. libpcap's calls are replaced at link time
  * (-Wl,--wrap=...), so that no resolver, no file and no other socket is in this process.
  */
-#include "lookup.h"
+#include "libpcap_calls.h"
 
 #include <netdb.h>
 #include <netinet/ether.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "protocol.h"
+#include "common/channel.h"
+#include "common/protocol.h"
 
 /* Only the linker's --wrap refers to these. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
