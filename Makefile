@@ -167,9 +167,9 @@ $(FUZZ_BUILD)/tested.a: $(FUZZ_TESTED)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
-$(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/modules.o $(FUZZ_BUILD)/tested.a
+$(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/libpcap_calls.o $(FUZZ_BUILD)/tested.a
 	$(SAY) LD $@
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(LOOKUP_WRAPS) -o $@ -Wl,--start-group $^ \
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(SOCKET_WRAPS) $(LOOKUP_WRAPS) -o $@ -Wl,--start-group $^ \
 		-Wl,-Bstatic -lpcap -lcap -ljansson -Wl,--end-group -Wl,-Bdynamic
 
 -include $(TESTED:.o=.d) $(UNIT_OBJECTS:.o=.d) $(wildcard $(FUZZ_BUILD)/*/*.d $(FUZZ_BUILD)/*/*/*.d)

@@ -1,3 +1,4 @@
+/* base: no packets, no privilege. */
 /* Time, as the capture needs it. */
 #include "clock.h"
 

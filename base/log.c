@@ -1,3 +1,4 @@
+/* base: no packets, no privilege. */
 /* Messages on stderr in the text form of Go's log/slog. */
 #include "log.h"
 
@@ -12,8 +13,11 @@
 #define SECONDS_A_DAY 86400
 #define REPLACEMENT 0xfffd /* slog quotes it, as it does what could not be decoded */
 
-static bool debug_enabled;
-static bool progress_shown;
+/* Of the one descriptor that messages go to. */
+static struct {
+	bool debug_enabled;
+	bool progress_shown;
+} messages;
 
 struct line {
 	char *text;
@@ -208,7 +212,7 @@ static void append_field(struct line *line, const struct log_field *field)
 
 void log_enable_debug(void)
 {
-	debug_enabled = true;
+	messages.debug_enabled = true;
 }
 
 void log_record(enum log_level level, const char *message, const struct log_field *fields)
@@ -217,7 +221,7 @@ void log_record(enum log_level level, const char *message, const struct log_fiel
 	static char text[LINE_SIZE];
 	struct line line = { text, sizeof text - 1, 0 };
 
-	if (level == LOG_DEBUG && !debug_enabled)
+	if (level == LOG_DEBUG && !messages.debug_enabled)
 		return;
 	log_progress("");
 	append_text(&line, "time=");
@@ -240,11 +244,11 @@ void log_progress(const char *text)
 	struct pollfd terminal = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char shown[160];
 
-	if (*text == '\0' && !progress_shown)
+	if (*text == '\0' && !messages.progress_shown)
 		return;
 	if (poll(&terminal, 1, 0) != 1) /* stopped with ^S: no reason to stop capturing */
 		return;
-	progress_shown = *text != '\0';
+	messages.progress_shown = *text != '\0';
 	snprintf(shown, sizeof shown, "%s%s", ERASE, text);
 	if (write(STDERR_FILENO, shown, strlen(shown)) < 0)
 		return;

@@ -1,3 +1,4 @@
+/* base: no packets, no privilege. */
 /* Messages on stderr in the text form of Go's log/slog. */
 #pragma once
 

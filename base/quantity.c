@@ -1,3 +1,4 @@
+/* base: no packets, no privilege. */
 /* Numbers, sizes and durations as people write them. */
 #include "quantity.h"
 

@@ -1,3 +1,4 @@
+/* base: no packets, no privilege. */
 /*
  * Being asked to stop: by a signal, by time running out, or by the capture itself.
  *
@@ -13,13 +14,12 @@
 
 #include "clock.h"
 
-static volatile sig_atomic_t first_signal;
-static volatile sig_atomic_t urgent;
-static volatile sig_atomic_t time_is_up;
-static volatile sig_atomic_t begun;
-static volatile sig_atomic_t timer_runs;
-static struct timespec requested_at;
-static int64_t requested_ms;
+/* What the handlers write: they have no other way to anything. */
+static struct {
+	volatile sig_atomic_t first_signal, urgent, time_is_up, begun, timer_runs;
+	struct timespec requested_at;
+	int64_t requested_ms;
+} stop;
 
 /* All that would end the process in the middle of a record, but for those that nobody sends by chance. */
 static const struct {
@@ -41,10 +41,10 @@ static const struct itimerval KICK = { { 0, STOP_KICK_MS * 1000L }, { 0, STOP_KI
 static void request_stop(volatile sig_atomic_t *why, int value)
 {
 	if (!stop_requested()) {
-		clock_gettime(CLOCK_REALTIME, &requested_at);
-		requested_ms = clock_ms();
+		clock_gettime(CLOCK_REALTIME, &stop.requested_at);
+		stop.requested_ms = clock_ms();
 		*why = value;
-		timer_runs = 1;
+		stop.timer_runs = 1;
 		setitimer(ITIMER_REAL, &KICK, NULL);
 	}
 }
@@ -53,12 +53,12 @@ static void on_signal(int number)
 {
 	int saved = errno;
 
-	if (number == SIGALRM && timer_runs) /* not one that somebody sent */
-		request_stop(&time_is_up, 1);
+	if (number == SIGALRM && stop.timer_runs) /* not one that somebody sent */
+		request_stop(&stop.time_is_up, 1);
 	else if (!stop_requested())
-		request_stop(&first_signal, number);
-	else if (first_signal == 0 || clock_ms() - requested_ms >= STOP_SAME_MS)
-		urgent = 1;
+		request_stop(&stop.first_signal, number);
+	else if (stop.first_signal == 0 || clock_ms() - stop.requested_ms >= STOP_SAME_MS)
+		stop.urgent = 1;
 	errno = saved;
 }
 
@@ -94,7 +94,7 @@ int stop_after(uint64_t duration)
 	sigfillset(&every);
 	sigprocmask(SIG_BLOCK, &every, &before);
 	if (!stop_requested()) {
-		timer_runs = 1;
+		stop.timer_runs = 1;
 		result = setitimer(ITIMER_REAL, &once, NULL);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
@@ -103,33 +103,33 @@ int stop_after(uint64_t duration)
 
 void stop_begin(void)
 {
-	request_stop(&begun, 1);
+	request_stop(&stop.begun, 1);
 }
 
 bool stop_requested(void)
 {
-	return first_signal != 0 || time_is_up != 0 || begun != 0;
+	return stop.first_signal != 0 || stop.time_is_up != 0 || stop.begun != 0;
 }
 
 bool stop_asked(void)
 {
-	return first_signal != 0 || time_is_up != 0;
+	return stop.first_signal != 0 || stop.time_is_up != 0;
 }
 
 bool stop_urgent(void)
 {
-	return urgent != 0;
+	return stop.urgent != 0;
 }
 
 const char *stop_signal_name(void)
 {
 	for (size_t i = 0; i < sizeof SIGNALS / sizeof *SIGNALS; i++)
-		if (SIGNALS[i].number == first_signal)
+		if (SIGNALS[i].number == stop.first_signal)
 			return SIGNALS[i].name;
 	return NULL;
 }
 
 struct timespec stop_time(void)
 {
-	return requested_at;
+	return stop.requested_at;
 }

@@ -1,3 +1,4 @@
+/* base: no packets, no privilege. */
 /* Being asked to stop: by a signal, by time running out, or by the capture itself. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* base: no packets, no privilege. */
 /* The version of this program. */
 #pragma once
 

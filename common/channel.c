@@ -1,3 +1,4 @@
+/* common: what helper and writer share, read together with the helper. */
 /* Fixed-size messages and one file descriptor over an AF_UNIX SOCK_SEQPACKET pair. */
 #include "channel.h"
 

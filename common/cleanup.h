@@ -1,3 +1,4 @@
+/* common: what helper and writer share, read together with the helper. */
 /* The one clean-up idiom of this project: the compiler's cleanup attribute. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* common: what helper and writer share, read together with the helper. */
 /* Dropping privileges for good, and proving it. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* common: what helper and writer share, read together with the helper. */
 /* The checks of every message between the processes, and nothing else. */
 #include "protocol.h"
 
@@ -15,9 +16,14 @@ static bool text_terminated(const char *text, size_t size)
 	return memchr(text, '\0', size) != NULL;
 }
 
+uint64_t protocol_ring_bytes(const struct tpacket_req3 *ring)
+{
+	return (uint64_t)ring->tp_block_size * ring->tp_block_nr;
+}
+
 static bool ring_valid(const struct tpacket_req3 *ring)
 {
-	return (uint64_t)ring->tp_block_size * ring->tp_block_nr <= RING_BYTES_MOST &&
+	return protocol_ring_bytes(ring) <= RING_BYTES_MOST &&
 	       ring->tp_sizeof_priv == 0 && ring->tp_feature_req_word == 0;
 }
 

@@ -1,3 +1,4 @@
+/* common: what helper and writer share, read together with the helper. */
 /*
  * The protocol between the helper, the writer and the resolver.
  *
@@ -26,7 +27,7 @@
 #define PROTOCOL_VERSION 1u
 
 /* File descriptors that the writer is executed with, besides 0, 1 and 2. */
-#define WRITER_PLACE_FD 3 /* a socket that the helper holds too, to be given a name: writer/places.h */
+#define WRITER_SLOT_FD 3 /* a socket that the helper holds too, to be given a name: writer/setup/slots.h */
 #define WRITER_CAPTURE_CHANNEL_FD 4
 #define WRITER_HELPER_FILE_FD 5 /* O_PATH of the helper's file, to explain a missing capability */
 #define WRITER_LOOKUP_CHANNEL_FD 6
@@ -146,6 +147,9 @@ bool lookup_answer_valid(const struct lookup_answer *answer, size_t received);
 
 /* A device name as the kernel's dev_valid_name() takes it, so that no path can be made of it. */
 bool interface_name_valid(const char *name);
+
+/* Bytes of kernel memory that a ring takes. */
+uint64_t protocol_ring_bytes(const struct tpacket_req3 *ring);
 
 /* Copies text into a field of the given size. Returns 0, or -1 if it does not fit with its NUL. */
 int protocol_copy_text(char *field, size_t size, const char *text);

@@ -1,3 +1,4 @@
+/* common: what helper and writer share, read together with the helper. */
 /* A seccomp allow-list from a table; everything else kills the process. */
 #include "sandbox.h"
 

@@ -1,3 +1,4 @@
+/* formats: the bytes of files; no call of the system. */
 /* The file formats: the choice between pcap and pcapng. */
 #include "format.h"
 
@@ -10,12 +11,10 @@ size_t format_header(const struct format *format, uint8_t *out)
 					     pcapng_header(format, out);
 }
 
-size_t format_record_head(const struct format *format, uint8_t *out, const struct packet *packet,
-			  uint32_t captured, uint32_t original)
+size_t format_record_head(const struct format *format, uint8_t *out, const struct record_head *head)
 {
-	return format->kind == FORMAT_PCAP ?
-		       pcap_record_head(format, out, packet, captured, original) :
-		       pcapng_record_head(format, out, packet, captured, original);
+	return format->kind == FORMAT_PCAP ? pcap_record_head(format, out, head) :
+					     pcapng_record_head(format, out, head);
 }
 
 size_t format_record_tail(const struct format *format, uint8_t *out, uint32_t captured)

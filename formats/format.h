@@ -1,22 +1,39 @@
-/* The file formats: headers around packets. */
+/* formats: the bytes of files; no call of the system. */
+/* The file formats: headers around packets. In host byte order. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "setup/flags.h"
-#include "output/frame.h"
+enum file_format { FORMAT_PCAP, FORMAT_PCAPNG };
+
+/* LINKTYPE_ values, https://www.tcpdump.org/linktypes.html */
+enum link_type {
+	LINK_TYPE_ETHERNET = 1,
+	LINK_TYPE_RAW = 101,
+	LINK_TYPE_LINUX_SLL = 113,
+	LINK_TYPE_LINUX_SLL2 = 276,
+};
+
+#define FORMAT_FILTER_SIZE 20480 /* bytes of a filter's text, with the NUL, at most */
 
 struct format {
 	enum file_format kind;
 	bool nano; /* timestamps in nanoseconds, else microseconds */
 	uint32_t snaplen;
 	enum link_type link_type;
-	const char *interface; /* pcapng only, as are the next three */
+	const char *interface; /* pcapng only, as are the rest */
 	const char *system;    /* name and release of the operating system */
+	const char *application; /* name and version of the program that writes */
 	const char *filter;    /* the final filter, "" for none */
 	uint64_t started;      /* nanoseconds since the epoch */
+};
+
+/* What a record says of its packet. */
+struct record_head {
+	uint32_t seconds, nanoseconds; /* since the epoch */
+	uint32_t captured, original;   /* bytes that follow, bytes that there were */
 };
 
 /* What happened, for the end of a pcapng file. */
@@ -29,15 +46,14 @@ struct format_statistics {
 
 #define FORMAT_RECORD_HEAD_MAX 28 /* bytes: an enhanced packet block's fixed part */
 #define FORMAT_RECORD_TAIL_MAX 8  /* padding to 32 bits and the block's length */
-#define FORMAT_HEADER_SIZE (JOINED_FILTER_SIZE + 1024)
+#define FORMAT_HEADER_SIZE (FORMAT_FILTER_SIZE + 1024)
 #define FORMAT_TRAILER_SIZE 512
 
 /* Writes the file's header to out (FORMAT_HEADER_SIZE bytes). Returns its length. */
 size_t format_header(const struct format *format, uint8_t *out);
 
-/* Writes what precedes a packet of `captured` bytes. Returns its length. */
-size_t format_record_head(const struct format *format, uint8_t *out, const struct packet *packet,
-			  uint32_t captured, uint32_t original);
+/* Writes what precedes a packet. Returns its length. */
+size_t format_record_head(const struct format *format, uint8_t *out, const struct record_head *head);
 
 /* Writes what follows a packet of `captured` bytes. Returns its length. */
 size_t format_record_tail(const struct format *format, uint8_t *out, uint32_t captured);
@@ -51,4 +67,3 @@ size_t format_trailer(const struct format *format, uint8_t *out,
 
 /* The length of any trailer of this file, at most. */
 size_t format_trailer_length(const struct format *format);
-

@@ -1,3 +1,4 @@
+/* formats: the bytes of files; no call of the system. */
 /* The pcap file format, pcap-savefile(5), in host byte order. */
 #include "pcap_file.h"
 
@@ -21,14 +22,13 @@ size_t pcap_file_header(const struct format *format, uint8_t *out)
 	return sizeof header;
 }
 
-size_t pcap_record_head(const struct format *format, uint8_t *out, const struct packet *packet,
-			uint32_t captured, uint32_t original)
+size_t pcap_record_head(const struct format *format, uint8_t *out, const struct record_head *head)
 {
-	const uint32_t head[] = { packet->seconds,
-				  format->nano ? packet->nanoseconds : packet->nanoseconds / 1000,
-				  captured, original };
+	const uint32_t fields[] = { head->seconds,
+				    format->nano ? head->nanoseconds : head->nanoseconds / 1000,
+				    head->captured, head->original };
 
-	_Static_assert(sizeof head == PCAP_RECORD_HEAD_LENGTH, "pcap-savefile(5)");
-	memcpy(out, head, sizeof head);
-	return sizeof head;
+	_Static_assert(sizeof fields == PCAP_RECORD_HEAD_LENGTH, "pcap-savefile(5)");
+	memcpy(out, fields, sizeof fields);
+	return sizeof fields;
 }

@@ -1,3 +1,4 @@
+/* formats: the bytes of files; no call of the system. */
 /* The pcap file format, pcap-savefile(5), in host byte order. */
 #pragma once
 
@@ -7,6 +8,5 @@
 
 /* As their counterparts in format.h. */
 size_t pcap_file_header(const struct format *format, uint8_t *out);
-size_t pcap_record_head(const struct format *format, uint8_t *out, const struct packet *packet,
-			uint32_t captured, uint32_t original);
+size_t pcap_record_head(const struct format *format, uint8_t *out, const struct record_head *head);
 

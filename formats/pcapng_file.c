@@ -1,9 +1,10 @@
+/* formats: the bytes of files; no call of the system. */
 /* The pcapng file format, draft-ietf-opsawg-pcapng: one section, one interface. */
 #include "pcapng_file.h"
 
 #include <string.h>
 
-#include "base/version.h"
+#include "base/clock.h"
 
 enum block_type {
 	BLOCK_INTERFACE_DESCRIPTION = 1,
@@ -108,14 +109,14 @@ static uint8_t *put_section_header(uint8_t *block, const struct format *format)
 	at = put_u16(put_u16(put_u32(at, BYTE_ORDER_MAGIC), 1), 0);
 	at = put(at, &length, sizeof length);
 	at = put_text_option(at, SHB_OS, format->system);
-	at = put_text_option(at, SHB_USER_APPLICATION, "cf-pcap " CFPCAP_VERSION);
+	at = put_text_option(at, SHB_USER_APPLICATION, format->application);
 	return end_block(block, at);
 }
 
 static uint8_t *put_interface_description(uint8_t *block, const struct format *format)
 {
 	const uint8_t resolution = format->nano ? 9 : 6; /* 10^-n seconds */
-	uint8_t filter[1 + JOINED_FILTER_SIZE] = { FILTER_IS_TEXT };
+	uint8_t filter[1 + FORMAT_FILTER_SIZE] = { FILTER_IS_TEXT };
 	size_t filter_length = strnlen(format->filter, sizeof filter - 1);
 	uint8_t *at = begin_block(block, BLOCK_INTERFACE_DESCRIPTION);
 
@@ -143,21 +144,20 @@ size_t pcapng_record_length(uint32_t captured)
 	return RECORD_FIXED_LENGTH + captured + padding(captured);
 }
 
-size_t pcapng_record_head(const struct format *format, uint8_t *out, const struct packet *packet,
-			  uint32_t captured, uint32_t original)
+size_t pcapng_record_head(const struct format *format, uint8_t *out, const struct record_head *head)
 {
-	const uint64_t time = time_units(format, packet_time(packet));
-	const uint32_t head[] = { BLOCK_ENHANCED_PACKET,
-				  (uint32_t)pcapng_record_length(captured),
-				  0, /* the only interface */
-				  (uint32_t)(time >> 32),
-				  (uint32_t)time,
-				  captured,
-				  original };
+	const uint64_t time = time_units(format, (uint64_t)head->seconds * NANOSECONDS + head->nanoseconds);
+	const uint32_t fields[] = { BLOCK_ENHANCED_PACKET,
+				    (uint32_t)pcapng_record_length(head->captured),
+				    0, /* the only interface */
+				    (uint32_t)(time >> 32),
+				    (uint32_t)time,
+				    head->captured,
+				    head->original };
 
-	_Static_assert(sizeof head == FORMAT_RECORD_HEAD_MAX, "enhanced packet block");
-	put(out, head, sizeof head);
-	return sizeof head;
+	_Static_assert(sizeof fields == FORMAT_RECORD_HEAD_MAX, "enhanced packet block");
+	put(out, fields, sizeof fields);
+	return sizeof fields;
 }
 
 size_t pcapng_record_tail(uint8_t *out, uint32_t captured)

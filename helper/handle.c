@@ -1,3 +1,4 @@
+/* helper: what runs with the capability. */
 /* libpcap's live handle: a device opened, and a filter that the kernel runs and nobody changes. */
 #include "handle.h"
 
@@ -8,24 +9,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
-struct tpacket_req3 capture_ring;
+#include "common/joined_filter.h"
 
+/* To be called right after what failed, while errno is that of it. */
 static int refuse(struct open_reply *reply, enum open_result result, const char *text)
 {
+	reply->error = errno;
 	reply->result = result;
 	snprintf(reply->text, sizeof reply->text, "%s", text);
 	return -1;
-}
-
-static int refuse_activation(struct open_reply *reply, pcap_t *handle, int status)
-{
-	const char *text = pcap_geterr(handle);
-
-	return refuse(reply,
-		      status == PCAP_ERROR_NO_SUCH_DEVICE ? OPEN_REFUSED_INTERFACE :
-		      status == PCAP_ERROR_IFACE_NOT_UP	  ? OPEN_REFUSED_INTERFACE_DOWN :
-							    OPEN_REFUSED_SYSTEM,
-		      text[0] != '\0' ? text : pcap_statustostr(status));
 }
 
 static int open_device(pcap_t **handle, const struct open_request *request, struct open_reply *reply)
@@ -34,7 +26,6 @@ static int open_device(pcap_t **handle, const struct open_request *request, stru
 	char error[PCAP_ERRBUF_SIZE] = "";
 	int status;
 
-	capture_ring = request->ring;
 	*handle = pcap_create(request->interface, error);
 	if (*handle == NULL)
 		return refuse(reply, OPEN_REFUSED_SYSTEM, error);
@@ -42,7 +33,10 @@ static int open_device(pcap_t **handle, const struct open_request *request, stru
 	pcap_set_promisc(*handle, (request->flags & OPEN_PROMISCUOUS) != 0);
 	status = pcap_activate(*handle);
 	if (status < 0)
-		return refuse_activation(reply, *handle, status);
+		return refuse(reply, status == PCAP_ERROR_NO_SUCH_DEVICE ? OPEN_REFUSED_INTERFACE :
+				     status == PCAP_ERROR_IFACE_NOT_UP	 ? OPEN_REFUSED_INTERFACE_DOWN :
+									   OPEN_REFUSED_SYSTEM,
+			      pcap_geterr(*handle)[0] != '\0' ? pcap_geterr(*handle) : pcap_statustostr(status));
 	if (strcmp(request->interface, "any") == 0)
 		pcap_set_datalink(*handle, request->flags & OPEN_COOKED_V1 ? DLT_LINUX_SLL : DLT_LINUX_SLL2);
 	if ((request->flags & OPEN_IGNORE_OUTGOING) != 0) /* Linux 4.20; the writer copes without */
@@ -67,8 +61,7 @@ static int compile_guarded(pcap_t *handle, const struct open_request *request,
 	reply->guarded = status == 0 && request->guard[0] != '\0' &&
 			 pcap_compile(handle, &guard, request->guard, 1, request->netmask) == 0;
 	if (reply->guarded) {
-		snprintf(joined, sizeof joined, request->filter[0] == '\0' ? "%s" : "(%s) and (%s)",
-			 request->guard, request->filter);
+		joined_filter(joined, request->guard, request->filter);
 		status = pcap_compile(handle, program, joined, 1, request->netmask);
 	}
 	return status == 0 ? 0 : refuse(reply, OPEN_REFUSED_FILTER, pcap_geterr(handle));
@@ -109,17 +102,15 @@ static int lock_filter(pcap_t *handle, struct bpf_program *program, struct open_
 	return 0;
 }
 
-int capture_open(const struct open_request *request, struct open_reply *reply)
+int handle_open(const struct open_request *request, struct open_reply *reply)
 {
 	struct bpf_program program;
 	pcap_t *handle;
 
 	if (open_device(&handle, request, reply) != 0 ||
 	    compile_guarded(handle, request, &program, reply) != 0 ||
-	    lock_filter(handle, &program, reply) != 0) {
-		reply->error = errno;
+	    lock_filter(handle, &program, reply) != 0)
 		return -1; /* the process ends next: nothing to free */
-	}
 	reply->link_type = pcap_datalink(handle);
 	return pcap_fileno(handle);
 }

@@ -1,3 +1,4 @@
+/* helper: what runs with the capability. */
 /* libpcap's live handle: a device opened, and a filter that the kernel runs and nobody changes. */
 #pragma once
 
@@ -8,7 +9,4 @@
  * the guarded filter attached, read back and locked, and with the ring asked for, in which there are
  * packets of that filter only; or -1. Either way *reply says how it went.
  */
-int capture_open(const struct open_request *request, struct open_reply *reply);
-
-/* The ring that the packet socket is to get where libpcap asks for one of its own. */
-extern struct tpacket_req3 capture_ring;
+int handle_open(const struct open_request *request, struct open_reply *reply);

@@ -1,3 +1,4 @@
+/* helper: what runs with the capability. */
 /* Finding the writer, and executing it from an image that its user cannot read. */
 #pragma once
 

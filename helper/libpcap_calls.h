@@ -1,9 +1,14 @@
-/* The names in a filter, looked up by somebody else. */
+/* helper: what runs with the capability. */
+/* What libpcap calls, replaced at link time: sockets that are open already, and names from elsewhere. */
 #pragma once
 
-/*
- * Sends libpcap's name look-ups (getaddrinfo, getnetbyname_r, getprotobyname_r, ether_hostton,
- * replaced at link time) to the resolver at the other end of the channel.
- */
-void lookup_use_channel(int channel);
+#include <linux/if_packet.h>
 
+#include "sockets.h"
+
+/*
+ * libpcap's socket() returns each of these once, and no other. Where it asks for a ring of its own, the
+ * packet socket gets this one, packet_mmap.rst. Its name look-ups (getaddrinfo, getnetbyname_r,
+ * getprotobyname_r, ether_hostton) go to the resolver at the channel's other end.
+ */
+void libpcap_calls_use(const struct sockets *sockets, const struct tpacket_req3 *ring, int lookup_channel);

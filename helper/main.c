@@ -1,3 +1,4 @@
+/* helper: what runs with the capability. */
 /*
  * cf-pcap, the helper: the only file with a capability (cap_net_raw=p). It becomes two processes:
  *
@@ -9,15 +10,15 @@
 #include <unistd.h>
 
 #include "common/channel.h"
-#include "image.h"
 #include "common/privilege.h"
+#include "image.h"
 #include "serve.h"
 #include "start.h"
 
 int main(int argc, char **argv)
 {
 	const struct start_state state = start_lower_capabilities();
-	int place[2], capture[2], lookup[2];
+	int slot[2], capture[2], lookup[2];
 	pid_t child;
 
 	start_tidy_fds();
@@ -25,10 +26,10 @@ int main(int argc, char **argv)
 
 	/*
 	 * From here on descriptors are known numbers: 3; 4 and 5; 6 and 7. Both processes keep 3, whose name
-	 * is the capture's place. It is lower than the packet sockets and so let go of after them: the
+	 * is the capture's slot. It is lower than the packet sockets and so let go of after them: the
 	 * kernel releases what an exit closes in reverse, task_work_add().
 	 */
-	if (channel_pair(place) != 0 || close(place[1]) != 0 || channel_pair(capture) != 0 ||
+	if (channel_pair(slot) != 0 || close(slot[1]) != 0 || channel_pair(capture) != 0 ||
 	    channel_pair(lookup) != 0 || (child = fork()) < 0)
 		die("cannot start the capture process");
 	if (child == 0) {

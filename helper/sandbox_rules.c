@@ -1,3 +1,4 @@
+/* helper: what runs with the capability. */
 /*
  * What the helper may call once its sockets are open: what libpcap needs to open a device and
  * compile a filter, and messages on two channels. No call that sends on a packet socket, opens
@@ -12,7 +13,6 @@
 #include <sys/socket.h>
 
 #include "common/sandbox.h"
-#include "sockets.h"
 
 #define ON(fd) SANDBOX_ARGUMENT_IS(0, fd)
 #define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, ON(fd))
@@ -29,9 +29,9 @@ static const int ABSENT[] = { SCMP_SYS(open),	    SCMP_SYS(openat), SCMP_SYS(sta
 			      SCMP_SYS(newfstatat), SCMP_SYS(access), SCMP_SYS(readlink),
 			      SCMP_SYS(write),	    SCMP_SYS(madvise) };
 
-int enter_helper_sandbox(int capture_channel, int lookup_channel)
+int enter_helper_sandbox(const struct sockets *sockets, int capture_channel, int lookup_channel)
 {
-	const int raw = sockets_left.raw, cooked = sockets_left.cooked;
+	const int raw = sockets->raw, cooked = sockets->cooked;
 	const struct sandbox_rule rules[] = {
 		/* an fd can be passed to the writer, not to the resolver, who has no sandbox */
 		ALLOW_ON(recvmsg, capture_channel), ALLOW_ON(sendto, capture_channel),

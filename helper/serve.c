@@ -1,3 +1,4 @@
+/* helper: what runs with the capability. */
 /*
  * The helper's side of the protocol.
  *
@@ -17,10 +18,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "handle.h"
 #include "common/channel.h"
-#include "libpcap_calls.h"
 #include "common/protocol.h"
+#include "handle.h"
+#include "libpcap_calls.h"
 #include "sandbox_rules.h"
 #include "sockets.h"
 
@@ -43,7 +44,7 @@ static void limit_resources(pid_t writer)
 {
 	lower_limit(RLIMIT_CPU, CPU_LIMIT_SECONDS);
 	lower_limit(RLIMIT_AS, MEMORY_LIMIT_BYTES);
-	/* No life without the writer, who holds our place among the captures; is he gone already? */
+	/* No life without the writer, who holds our slot among the captures; is he gone already? */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != writer)
 		_exit(1);
 }
@@ -55,23 +56,24 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	struct open_reply reply = { .header = { PROTOCOL_VERSION, MESSAGE_OPEN_REPLY },
 				    .had_capability = state->had_capability,
 				    .no_new_privs = state->no_new_privs };
+	struct sockets sockets;
 	int packet_fd = -1;
 	ssize_t received;
 
-	reply.error = sockets_open();
+	reply.error = sockets_open(&sockets);
 	limit_resources(state->writer);
-	lookup_use_channel(lookup_channel);
-	if (enter_helper_sandbox(capture_channel, lookup_channel) != 0)
+	if (enter_helper_sandbox(&sockets, capture_channel, lookup_channel) != 0)
 		_exit(1);
 
 	/* waiting */
 	received = channel_receive(capture_channel, &request, sizeof request);
 	if (received <= 0 || !open_request_valid(&request, (size_t)received))
 		_exit(1);
+	libpcap_calls_use(&sockets, &request.ring, lookup_channel);
 	if (reply.error != 0)
 		reply.result = OPEN_REFUSED_NO_SOCKET;
 	else
-		packet_fd = capture_open(&request, &reply);
+		packet_fd = handle_open(&request, &reply);
 	if (channel_send(capture_channel, &reply, sizeof reply) != 0 || packet_fd < 0)
 		_exit(0);
 

@@ -1,3 +1,4 @@
+/* helper: what runs with the capability. */
 /* The helper's side of the protocol. */
 #pragma once
 

@@ -1,16 +1,14 @@
+/* helper: what runs with the capability. */
 /* The packet sockets: the only privileged calls of the project. */
 #pragma once
 
+struct sockets {
+	int raw, cooked, local; /* AF_PACKET, AF_PACKET, AF_UNIX; -1 where there is none */
+};
 
 /*
  * Raises cap_net_raw, opens one AF_PACKET socket of type SOCK_RAW and one of SOCK_DGRAM, both
  * with protocol 0 (no packet is ever delivered before a bind), and drops every privilege.
  * Returns 0, or the errno of the failed call. Exits if privileges could not be dropped.
  */
-int sockets_open(void);
-
-/* The descriptors that libpcap has not been given yet; -1 where there is none. */
-extern struct sockets {
-	int raw, cooked, local; /* AF_PACKET, AF_PACKET, AF_UNIX */
-} sockets_left;
-
+int sockets_open(struct sockets *sockets);

@@ -1,3 +1,4 @@
+/* helper: what runs with the capability. */
 /* The state a process inherits from whoever executed it, made harmless. */
 #include "start.h"
 

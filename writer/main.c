@@ -1,3 +1,4 @@
+/* writer: no privilege; from setup/ through the sandbox's door to capture/. */
 /* cf-pcap-writer: everything of cf-pcap that needs no privilege. Started by the helper only. */
 #include <errno.h>
 #include <stdio.h>
@@ -7,15 +8,18 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "capture/capture.h"
-#include "setup/flags.h"
-#include "setup/interfaces.h"
 #include "base/log.h"
-#include "output/output.h"
-#include "sandbox_rules.h"
-#include "setup/session.h"
 #include "base/stop.h"
 #include "base/version.h"
+#include "capture/capture.h"
+#include "capture/ring.h"
+#include "common/protocol.h"
+#include "output/frame.h"
+#include "output/output.h"
+#include "sandbox_rules.h"
+#include "setup/flags.h"
+#include "setup/interfaces.h"
+#include "setup/session.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
@@ -126,11 +130,14 @@ static void warn_of_surprises(const struct options *options, const struct interf
 			   LOG_FIELDS(LOG_TEXT("hint", "leave out -direction out")));
 }
 
-static int capture_packets(struct options *options)
+static int capture_packets(struct options *options, struct output *output)
 {
 	static struct session session;
-	static char filter[JOINED_FILTER_SIZE];
-	struct capture capture = { .options = options,
+	struct capture capture = { .output = output,
+				   .ring = ring_layout(options->buffer_size, (uint32_t)options->snaplen),
+				   .direction = options->direction,
+				   .count = options->count,
+				   .max_size = options->max_size,
 				   .show_progress = isatty(STDERR_FILENO) == 1 };
 	struct interface_facts facts;
 	int opened;
@@ -140,8 +147,9 @@ static int capture_packets(struct options *options)
 	options->interface = interfaces_own_name(options->interface);
 	if (interfaces_examine(options->interface, &facts) != 0)
 		return EXIT_FAILED;
+	capture.interface = options->interface;
 	capture.loopback_index = facts.loopback_index;
-	opened = session_open(&session, options, &facts);
+	opened = session_open(&session, options, &facts, &capture.ring);
 	if (opened != 0)
 		return not_begun(opened);
 	capture.format = (struct format){ .kind = options->format,
@@ -149,8 +157,8 @@ static int capture_packets(struct options *options)
 					  .snaplen = (uint32_t)options->snaplen,
 					  .link_type = frame_link_type(session.reply.link_type),
 					  .interface = options->interface,
-					  .filter = filter };
-	session_filter(&session, options, filter, sizeof filter);
+					  .application = "cf-pcap " CFPCAP_VERSION,
+					  .filter = session.filter };
 	describe_system(&capture.format);
 	warn_of_surprises(options, &facts);
 	/* Looking up names and compiling the filter is not capturing. */
@@ -162,6 +170,7 @@ static int capture_packets(struct options *options)
 static int run(int argc, char **argv)
 {
 	static struct options options;
+	static struct output output;
 	const char *unusable;
 	int status;
 
@@ -175,12 +184,12 @@ static int run(int argc, char **argv)
 	report_flags(&options);
 	if (!session_is_genuine())
 		return fail("cf-pcap-writer cannot be used by itself", "it was not started by cf-pcap");
-	unusable = output_prepare();
+	unusable = output_open(&output, OUTPUT_QUEUE_BYTES);
 	if (unusable != NULL)
 		return fail("cannot write to stdout", unusable);
-	if (output_is_terminal())
+	if (isatty(STDOUT_FILENO) == 1)
 		return refuse_terminal();
-	return capture_packets(&options);
+	return capture_packets(&options, &output);
 }
 
 int main(int argc, char **argv)

@@ -1,3 +1,4 @@
+/* writer: no privilege; from setup/ through the sandbox's door to capture/. */
 /*
  * What the writer may call once it is to hold a packet fd. No call here sends on a socket, binds,
  * opens, connects, executes, traces, clones, duplicates a descriptor, or maps code; writing

@@ -1,3 +1,4 @@
+/* writer: no privilege; from setup/ through the sandbox's door to capture/. */
 /* What the writer may call once it is to hold a packet fd. */
 #pragma once
 

@@ -37,6 +37,7 @@ static uint32_t fill_block(uint8_t *block, uint32_t size)
 		memset(block + at + DATA_OFFSET, (int)header->num_pkts, size);
 		header->num_pkts++;
 	}
+	header->blk_len = (uint32_t)at;
 	return header->num_pkts;
 }
 
@@ -50,25 +51,27 @@ static void hand_over(struct ring *ring)
 
 int main(int argc, char **argv)
 {
-	static struct options options = { .snaplen = 65535 };
-	struct capture capture = { .options = &options,
+	static struct output output;
+	struct capture capture = { .output = &output,
 				   .format = { .kind = argc > 3 ? FORMAT_PCAPNG : FORMAT_PCAP,
 					       .snaplen = 65535,
 					       .link_type = LINK_TYPE_ETHERNET } };
 	struct run run = { .capture = &capture,
+			   .output = &output,
+			   .intake = { .capture = &capture, .presence = &run.presence },
 			   .ring = { .block_size = BLOCK_BYTES, .block_count = RING_BYTES / BLOCK_BYTES } };
 	uint32_t size = argc > 2 ? (uint32_t)atoi(argv[1]) : 0, packets = 0;
 	const uint64_t rounds = argc > 2 ? (uint64_t)atoi(argv[2]) : 0;
 
 	run.ring.blocks = calloc(RING_BYTES, 1);
-	if (run.ring.blocks == NULL || size == 0 || output_prepare() != NULL)
+	if (run.ring.blocks == NULL || size == 0 || output_open(&output, OUTPUT_QUEUE_BYTES) != NULL)
 		return 2;
 	for (unsigned int i = 0; i < run.ring.block_count; i++)
 		packets += fill_block(run.ring.blocks + i * BLOCK_BYTES, size);
 	for (uint64_t round = 1; round <= rounds; round++) {
 		hand_over(&run.ring);
 		drain(&run);
-		if (run.ending != RUNNING || run.packets != round * packets)
+		if (run.ending != RUNNING || run.intake.packets != round * packets)
 			return 1;
 	}
 	fprintf(stderr, "%u packets a round\n", packets);

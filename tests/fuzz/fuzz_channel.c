@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "common/channel.h"
-#include "fuzz.h"
 #include "common/protocol.h"
+#include "fuzz.h"
 
 #define FDS_MOST 12
 #define MESSAGE_MOST (sizeof(struct lookup_answer) + 8)

@@ -1,9 +1,9 @@
 /* The command line: any words. */
 #include <stdlib.h>
 
-#include "setup/flags.h"
-#include "fuzz.h"
 #include "capture/ring.h"
+#include "fuzz.h"
+#include "setup/flags.h"
 
 #define WORDS_MOST 64
 
@@ -21,7 +21,7 @@ static int split(char *text, size_t size, char **argv)
 static void expect_in_range(const struct options *options)
 {
 	PROMISE(options->snaplen >= 1 && options->snaplen <= SNAPLEN_MAX);
-	PROMISE(options->buffer_size >= RING_BYTES_LEAST && options->buffer_size <= RING_BYTES_MOST);
+	PROMISE(options->buffer_size >= BUFFER_BYTES_LEAST && options->buffer_size <= RING_BYTES_MOST);
 	PROMISE(options->duration <= INT64_MAX);
 	PROMISE(options->max_size == 0 || options->max_size >= 1024);
 	PROMISE(options->direction <= DIRECTION_OUT && options->format <= FORMAT_PCAPNG);

@@ -5,6 +5,8 @@
 
 #include "formats/format.h"
 #include "fuzz.h"
+#include "common/protocol.h"
+#include "output/frame.h"
 
 #define PACKETS_MOST 16
 #define PACKET_MOST 512
@@ -51,7 +53,8 @@ static size_t put_record(const struct format *format, uint8_t *at, const struct 
 	record->original = frame.original;
 	memcpy(record->bytes, frame.head, frame.head_length);
 	memcpy(record->bytes + frame.head_length, frame.body, frame.body_length);
-	length = format_record_head(format, at, packet, record->captured, record->original);
+	length = format_record_head(format, at, &(struct record_head){ packet->seconds, packet->nanoseconds,
+								      record->captured, record->original });
 	PROMISE(length <= FORMAT_RECORD_HEAD_MAX);
 	memcpy(at + length, record->bytes, record->captured);
 	length += record->captured;
@@ -120,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				       .snaplen = take_word(&bytes) % SNAPLEN_MAX + 1,
 				       .interface = "eth0",
 				       .system = "Linux",
+				       .application = "cf-pcap",
 				       .filter = text,
 				       .started = take_word(&bytes) };
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "common/channel.h"
+#include "common/protocol.h"
 #include "fuzz.h"
 #include "setup/guard.h"
-#include "common/protocol.h"
 
 /* libpcap looks up IPv6 addresses as it does names: there is nothing else to look up in a guard. */
 static struct lookup_request asked;

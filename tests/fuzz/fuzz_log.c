@@ -2,8 +2,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "fuzz.h"
 #include "base/log.h"
+#include "fuzz.h"
 
 static bool is_raw_control(unsigned char byte)
 {

@@ -1,9 +1,9 @@
 /* The ring walker: any block. It reads nothing outside it, and it comes to an end. */
 #include <stdlib.h>
 
-#include "output/frame.h"
-#include "fuzz.h"
 #include "capture/ring.h"
+#include "fuzz.h"
+#include "output/frame.h"
 
 #define BLOCK_MOST 8192
 #define FIRST_OFFSET 48

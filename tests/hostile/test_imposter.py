@@ -18,7 +18,7 @@ PR_SET_NO_NEW_PRIVS = 38
 @pytest.fixture(scope="module")
 def imposter(attackers):
     compile_c(attackers, "swapper", "swapper.c")
-    return compile_c(attackers, "imposter", "imposter.c", "../../common/channel.c", flags=["-Icommon"])
+    return compile_c(attackers, "imposter", "imposter.c", "../../common/channel.c", flags=["-I."])
 
 
 def put(program, folder, name="cf-pcap-writer", owner=0):

@@ -20,7 +20,7 @@ def driver(stage, attackers):
     objects = [path for path in (build / "helper").glob("*.o") if path.name != "main.o"]
     target = attackers / "serve_driver"
     subprocess.run(["gcc", "-D_GNU_SOURCE", "-w", "-static", *[f"-Wl,--wrap={name}" for name in WRAPS],
-                    "-Icommon", "-Ihelper", "-o", target, HERE / "serve_driver.c", *objects,
+                    "-I.", "-o", target, HERE / "serve_driver.c", *objects,
                     *(build / "common").glob("*.o"), "-lpcap", "-lseccomp", "-lcap"],
                    check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
     give_capability(target, "cap_net_raw=p")

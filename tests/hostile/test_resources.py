@@ -11,7 +11,7 @@ from e2e.test_names import Etc, NameServer
 from hostile.arena import packet_sockets, spawn
 from support import USER, Namespace, children_of, wait_until
 
-PLACES = 8
+SLOTS = 8
 RING_MOST = 64 << 20
 
 
@@ -37,14 +37,14 @@ def begin(stage, ns, crowd, *flags):
 
 
 def test_nothing_but_the_program_itself_bounds_packet_sockets(attackers, ns, crowd):
-    for _ in range(PLACES + 1):
+    for _ in range(SLOTS + 1):
         crowd.append(spawn([attackers / "weak_capture", 60000], ns, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-    wait_until(lambda: packet_sockets(ns) == PLACES + 1)
+    wait_until(lambda: packet_sockets(ns) == SLOTS + 1)
 
 
 def test_the_ninth_capture_gets_a_clear_message_and_a_killed_one_frees_its_place_at_once(stage, ns, crowd):
     wait_until(lambda: packet_sockets(ns) == 0)
-    for _ in range(PLACES):
+    for _ in range(SLOTS):
         assert len(begin(stage, ns, crowd)) == 24
     assert begin(stage, ns, crowd) == b""
     _, messages = crowd[-1].communicate(timeout=20)
@@ -55,7 +55,7 @@ def test_the_ninth_capture_gets_a_clear_message_and_a_killed_one_frees_its_place
         crowd[victim].wait()
         assert len(begin(stage, ns, crowd)) == 24
     assert begin(stage, ns, crowd) == b""
-    wait_until(lambda: packet_sockets(ns) == PLACES)  # a refused one has a helper for a moment
+    wait_until(lambda: packet_sockets(ns) == SLOTS)  # a refused one has a helper for a moment
 
 
 HOLD_RINGS = """
@@ -114,7 +114,7 @@ def start_slowly(stage, ns, crowd, server):
 
 
 def test_there_is_no_ring_in_vain_where_others_take_it_all(stage, ns, crowd, name_server):
-    crowd.append(spawn(["/usr/bin/python3", "-c", HOLD_RINGS, PLACES, USER], ns, uid=0, stdin=subprocess.PIPE,
+    crowd.append(spawn(["/usr/bin/python3", "-c", HOLD_RINGS, SLOTS, USER], ns, uid=0, stdin=subprocess.PIPE,
                        stdout=subprocess.PIPE))
     assert crowd[-1].stdout.readline() == b"held\n"
     _, messages = start_slowly(stage, ns, crowd, name_server).communicate(timeout=5)
@@ -171,7 +171,7 @@ def test_a_place_is_free_only_when_the_helper_is_gone_too(stage, ns, crowd, name
 
 
 def test_captures_elsewhere_take_no_place_here(stage, ns, crowd):
-    for _ in range(PLACES):
+    for _ in range(SLOTS):
         assert len(begin(stage, ns, crowd)) == 24
     with Namespace() as other:
         assert len(begin(stage, other, crowd)) == 24
@@ -189,7 +189,7 @@ def test_captures_that_are_killed_as_they_start_leave_no_place_taken(stage, ns, 
         process.kill()
         process.wait()
     wait_until(lambda: packet_sockets(ns) == 0)
-    for _ in range(PLACES):
+    for _ in range(SLOTS):
         assert len(begin(stage, ns, crowd)) == 24
 
 

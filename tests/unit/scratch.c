@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,4 +75,16 @@ void scratch_assert_content(pid_t child)
 void scratch_in_child(int out, void (*body)(void))
 {
 	scratch_assert_content(scratch_start_child(out, body));
+}
+
+/* In the helper the linker's --wrap makes these. */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+int __real_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
+{
+	return setsockopt(fd, level, option, value, length);
+}
+
+void *__real_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	return mmap(address, length, protection, flags, fd, offset);
 }

@@ -1,4 +1,4 @@
-/* helper/capture.c: the user's filter and the guard become one program. */
+/* helper/handle.c: the user's filter and the guard become one program. */
 #include "helper/handle.c"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* writer/flags.c: the command line. */
+/* writer/setup/flags.c: the command line. */
 #include "setup/flags.h"
 
 #include <stdio.h>
@@ -58,7 +58,7 @@ static void nothing_given_means_the_defaults(void **state)
 	assert_null(options.interface);
 	assert_string_equal(options.filter, "");
 	assert_int_equal(options.snaplen, 65535);
-	assert_int_equal(options.buffer_size, RING_BYTES_DEFAULT);
+	assert_int_equal(options.buffer_size, BUFFER_BYTES_DEFAULT);
 	assert_int_equal(options.count, 0);
 	assert_int_equal(options.duration, 0);
 	assert_int_equal(options.max_size, 0);

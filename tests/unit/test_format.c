@@ -1,10 +1,10 @@
-/* writer/format.c, pcap_file.c, pcapng_file.c: files byte for byte, on a little-endian machine. */
+/* formats/format.c, pcap_file.c, pcapng_file.c: files byte for byte, on a little-endian machine. */
 #include "formats/format.h"
 
 #include <string.h>
 
-#include "scratch.h"
 #include "base/version.h"
+#include "scratch.h"
 
 static struct format format_of(enum file_format kind, bool nano)
 {
@@ -14,13 +14,20 @@ static struct format format_of(enum file_format kind, bool nano)
 				.link_type = LINK_TYPE_LINUX_SLL2,
 				.interface = "eth0",
 				.system = "Linux",
+				.application = "cf-pcap " CFPCAP_VERSION,
 				.filter = "tcp",
 				.started = UINT64_C(0x0001020304050607) * 1000 };
 }
 
-static const struct packet PACKET = { .seconds = 0x01020304, .nanoseconds = 987654321 };
 
 static uint8_t out[FORMAT_HEADER_SIZE];
+
+static size_t put_head(const struct format *format, uint32_t captured, uint32_t original)
+{
+	const struct record_head head = { 0x01020304, 987654321, captured, original };
+
+	return format_record_head(format, out, &head);
+}
 
 static void assert_out(size_t length, const uint8_t *expected, size_t expected_length)
 {
@@ -58,7 +65,7 @@ static void pcap_record_head_has_microseconds(void **state)
 
 	(void)state;
 	/* 987654 µs */
-	ASSERT_OUT(format_record_head(&format, out, &PACKET, 60, 0x05060708), 4, 3, 2, 1, 0x06, 0x12,
+	ASSERT_OUT(put_head(&format, 60, 0x05060708), 4, 3, 2, 1, 0x06, 0x12,
 		   0x0f, 0, 60, 0, 0, 0, 8, 7, 6, 5);
 }
 
@@ -67,7 +74,7 @@ static void pcap_record_head_has_nanoseconds_if_asked(void **state)
 	const struct format format = format_of(FORMAT_PCAP, true);
 
 	(void)state;
-	ASSERT_OUT(format_record_head(&format, out, &PACKET, 0, 60), 4, 3, 2, 1, 0xb1, 0x68, 0xde, 0x3a,
+	ASSERT_OUT(put_head(&format, 0, 60), 4, 3, 2, 1, 0xb1, 0x68, 0xde, 0x3a,
 		   0, 0, 0, 0, 60, 0, 0, 0);
 }
 
@@ -133,7 +140,7 @@ static void pcapng_leaves_out_an_empty_filter(void **state)
 
 static void pcapng_header_fits_with_the_longest_texts(void **state)
 {
-	static char filter[FILTER_TEXT_SIZE + GUARD_TEXT_SIZE + 100], system[131];
+	static char filter[FORMAT_FILTER_SIZE], system[131];
 	struct format format = format_of(FORMAT_PCAPNG, false);
 	size_t length;
 
@@ -153,7 +160,7 @@ static void pcapng_packet_block_is_exact(void **state)
 	struct format format = format_of(FORMAT_PCAPNG, false);
 
 	(void)state;
-	assert_int_equal(format_record_head(&format, out, &PACKET, 61, 0x05060708), 28);
+	assert_int_equal(put_head(&format, 61, 0x05060708), 28);
 	assert_int_equal(word_at(0), 6);
 	assert_int_equal(word_at(4), 32 + 64);
 	assert_int_equal(word_at(8), 0);
@@ -161,17 +168,17 @@ static void pcapng_packet_block_is_exact(void **state)
 	assert_int_equal(word_at(20), 61);
 	assert_int_equal(word_at(24), 0x05060708);
 	format.nano = true;
-	format_record_head(&format, out, &PACKET, 61, 61);
+	put_head(&format, 61, 61);
 	assert_int_equal((uint64_t)word_at(12) << 32 | word_at(16), UINT64_C(16909060987654321));
 }
 
 static void pcapng_times_survive_the_year_2038(void **state)
 {
-	const struct packet late = { .seconds = UINT32_MAX, .nanoseconds = 999999999 };
+	const struct record_head late = { .seconds = UINT32_MAX, .nanoseconds = 999999999 };
 	const struct format format = format_of(FORMAT_PCAPNG, true);
 
 	(void)state;
-	format_record_head(&format, out, &late, 0, 0);
+	format_record_head(&format, out, &late);
 	assert_int_equal((uint64_t)word_at(12) << 32 | word_at(16), UINT64_C(4294967295999999999));
 }
 

@@ -1,4 +1,4 @@
-/* writer/frame.c: packets as they stand in a file. */
+/* writer/output/frame.c: packets as they stand in a file. */
 #include "output/frame.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-/* writer/guard.c: the guard from environments, honest and hostile. */
+/* writer/setup/guard.c: the guard from environments, honest and hostile. */
 #include "setup/guard.h"
 
 #include <stdio.h>

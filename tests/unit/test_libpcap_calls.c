@@ -1,10 +1,12 @@
-/* helper/lookup.c: libpcap's name look-ups, with the resolver's end of the channel in the test. */
+/* helper/libpcap_calls.c: libpcap's sockets, mappings and name look-ups, with the resolver in the test. */
 #include "helper/libpcap_calls.h"
 
 #include <netdb.h>
 #include <netinet/ether.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +14,9 @@
 #include "common/protocol.h"
 #include "scratch.h"
 
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t length);
+void *__wrap_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset);
 int __wrap_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 		       struct addrinfo **result);
 void __wrap_freeaddrinfo(struct addrinfo *result);
@@ -22,6 +27,10 @@ int __wrap_getprotobyname_r(const char *name, struct protoent *protocol, char *b
 			    struct protoent **result);
 int __wrap_ether_hostton(const char *name, struct ether_addr *address);
 
+#define MAPPED 4096
+
+static const struct sockets NO_SOCKETS = { -1, -1, -1 };
+static const struct tpacket_req3 RING = { .tp_block_size = 4096, .tp_block_nr = 1 };
 static int pair[2];
 static const struct addrinfo NO_HINTS; /* libpcap always passes some */
 static struct lookup_answer answer;
@@ -33,7 +42,7 @@ static int begin(void **state)
 	answer.header = (struct message_header){ PROTOCOL_VERSION, MESSAGE_LOOKUP_ANSWER };
 	if (channel_pair(pair) != 0)
 		return -1;
-	lookup_use_channel(pair[0]);
+	libpcap_calls_use(&NO_SOCKETS, &RING, pair[0]);
 	return 0;
 }
 
@@ -43,6 +52,97 @@ static int finish(void **state)
 	close(pair[0]);
 	close(pair[1]);
 	return 0;
+}
+
+/* Any socket that takes a filter will do. */
+static struct sockets some_sockets(void)
+{
+	struct sockets some = { socket(AF_INET, SOCK_DGRAM, 0), socket(AF_INET, SOCK_DGRAM, 0),
+				socket(AF_UNIX, SOCK_DGRAM, 0) };
+
+	assert_true(some.raw >= 0 && some.cooked >= 0 && some.local >= 0);
+	libpcap_calls_use(&some, &RING, pair[0]);
+	return some;
+}
+
+static void close_sockets(const struct sockets *some)
+{
+	close(some->raw);
+	close(some->cooked);
+	close(some->local);
+}
+
+static void each_socket_is_given_once_and_no_other(void **state)
+{
+	const struct sockets some = some_sockets();
+
+	(void)state;
+	assert_int_equal(__wrap_socket(AF_UNIX, SOCK_RAW, 0), some.local);
+	assert_int_equal(__wrap_socket(AF_PACKET, SOCK_RAW, 0), some.raw);
+	assert_int_equal(__wrap_socket(AF_PACKET, SOCK_DGRAM, 0), some.cooked);
+	for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++)
+		assert_int_equal(__wrap_socket(AF_INET, type, 0), -1);
+	assert_int_equal(__wrap_socket(AF_UNIX, SOCK_RAW, 0), -1);
+	assert_int_equal(__wrap_socket(AF_PACKET, SOCK_RAW, 0), -1);
+	assert_int_equal(__wrap_socket(AF_PACKET, SOCK_DGRAM, 0), -1);
+	close_sockets(&some);
+}
+
+static void a_socket_lets_nothing_pass_from_the_first_moment(void **state)
+{
+	const struct sockets some = some_sockets();
+	struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof here;
+	char byte = 'x';
+
+	(void)state;
+	assert_int_equal(bind(some.raw, (struct sockaddr *)&here, length), 0);
+	assert_int_equal(getsockname(some.raw, (struct sockaddr *)&here, &length), 0);
+	assert_int_equal(sendto(some.cooked, &byte, 1, 0, (struct sockaddr *)&here, length), 1);
+	assert_int_equal(recv(some.raw, &byte, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(__wrap_socket(AF_PACKET, SOCK_RAW, 0), some.raw);
+	assert_int_equal(sendto(some.cooked, &byte, 1, 0, (struct sockaddr *)&here, length), 1);
+	assert_int_equal(recv(some.raw, &byte, 1, MSG_DONTWAIT), -1);
+	close_sockets(&some);
+}
+
+static void only_the_rings_mapping_is_replaced(void **state)
+{
+	const struct sockets some = some_sockets();
+	int file = memfd_create("other", MFD_CLOEXEC);
+	char *ring, *other;
+
+	(void)state;
+	assert_true(file >= 0 && ftruncate(file, MAPPED) == 0 && pwrite(file, "content", 7, 0) == 7);
+	/* Not yet given to libpcap, it is a descriptor like any other; a datagram socket cannot be mapped. */
+	assert_ptr_equal(__wrap_mmap(NULL, MAPPED, PROT_READ, MAP_SHARED, some.raw, 0), MAP_FAILED);
+	assert_int_equal(__wrap_socket(AF_PACKET, SOCK_RAW, 0), some.raw);
+	ring = __wrap_mmap(NULL, MAPPED, PROT_READ | PROT_WRITE, MAP_SHARED, some.raw, 0);
+	other = __wrap_mmap(NULL, MAPPED, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	assert_true(ring != MAP_FAILED && other != MAP_FAILED);
+	assert_int_equal(ring[0] | ring[MAPPED - 1], 0);
+	assert_string_equal(other, "content");
+	other[0] = 'C';
+	assert_int_equal(pread(file, other + 100, 1, 0), 1);
+	assert_int_equal(other[100], 'C');
+	assert_ptr_equal(__wrap_mmap(NULL, MAPPED, PROT_READ, MAP_SHARED, some.cooked, 0), MAP_FAILED);
+	munmap(ring, MAPPED);
+	munmap(other, MAPPED);
+	close(file);
+	close_sockets(&some);
+}
+
+static void other_options_are_set_as_they_are(void **state)
+{
+	const struct sockets some = some_sockets();
+	int size = 100000, now = 0;
+	socklen_t length = sizeof now;
+
+	(void)state;
+	assert_int_equal(__wrap_setsockopt(some.raw, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+	assert_int_equal(getsockopt(some.raw, SOL_SOCKET, SO_RCVBUF, &now, &length), 0);
+	assert_int_equal(now, 2 * size);
+	close_sockets(&some);
 }
 
 /* What the resolver will say: it lies ready before it is asked for. */
@@ -299,6 +399,10 @@ static void a_resolver_that_is_gone_ends_the_helper(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		LOOKUP_TEST(each_socket_is_given_once_and_no_other),
+		LOOKUP_TEST(a_socket_lets_nothing_pass_from_the_first_moment),
+		LOOKUP_TEST(only_the_rings_mapping_is_replaced),
+		LOOKUP_TEST(other_options_are_set_as_they_are),
 		LOOKUP_TEST(a_host_is_asked_for_with_its_hints),
 		LOOKUP_TEST(addresses_come_back_as_a_list_in_order),
 		LOOKUP_TEST(as_many_addresses_as_an_answer_holds_come_back),

@@ -1,4 +1,4 @@
-/* writer/log.c: lines as Go's log/slog TextHandler writes them. */
+/* base/log.c: lines as Go's log/slog TextHandler writes them. */
 #include "base/log.h"
 
 #include <regex.h>

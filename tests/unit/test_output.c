@@ -1,4 +1,4 @@
-/* writer/output.c: whole records in batches, into real files, also when the disk is full. */
+/* writer/output/output.c: whole records in batches, into real files, also when the disk is full. */
 #include "output/output.h"
 
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "scratch.h"
-#include "base/stop.h"
 
 #define LARGE 3000
 
 static uint8_t large[LARGE];
+static struct output output;
 
 static int make_file(void)
 {
@@ -37,10 +37,36 @@ static void assert_file_holds(int fd, const char *expected)
 	close(fd);
 }
 
+static void need_output(void)
+{
+	if (output.copies == NULL)
+		CHECK(output_open(&output, OUTPUT_QUEUE_BYTES) == NULL);
+}
+
 static void copy(const void *bytes, size_t length)
 {
-	memcpy(output_space(), bytes, length);
-	output_commit(length);
+	need_output();
+	memcpy(output_at(&output), bytes, length);
+	output_commit(&output, length);
+}
+
+/* Everything, to what never makes it wait. Returns as output_step(); then nothing is pending. */
+static enum output_result flush(void)
+{
+	enum output_result result = OUTPUT_OK;
+
+	while (result == OUTPUT_OK && output_pending(&output) > 0)
+		result = output_step(&output);
+	output_forget(&output);
+	return result;
+}
+
+static bool fits(size_t records, size_t bytes, size_t vectors)
+{
+	const struct output_space need = { records, bytes, vectors };
+
+	need_output();
+	return output_fits(&output, &need);
 }
 
 static void copy_text(const char *text)
@@ -51,25 +77,25 @@ static void copy_text(const char *text)
 static void copied_record(const char *text)
 {
 	copy_text(text);
-	output_end_record();
+	output_end_record(&output);
 }
 
 /* As a pcap record of a large packet is built: the last copy is empty. */
 static void referenced_record(size_t length)
 {
 	copy("head", 4);
-	output_reference(large, length);
+	output_reference(&output, large, length);
 	copy("", 0);
-	output_end_record();
+	output_end_record(&output);
 }
 
 /* As one of a large packet, with the block's length at its end. */
 static void pcapng_record(void)
 {
 	copy(large, 28);
-	output_reference(large, LARGE);
+	output_reference(&output, large, LARGE);
 	copy(large, 8);
-	output_end_record();
+	output_end_record(&output);
 }
 
 static void write_three_records(void)
@@ -77,12 +103,12 @@ static void write_three_records(void)
 	copied_record("one,");
 	copied_record("two,");
 	copied_record("three");
-	CHECK(output_pending() == 13);
-	CHECK(output_written() == 0);
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_pending() == 0);
-	CHECK(output_written() == 13);
-	CHECK(!output_torn());
+	CHECK(output_pending(&output) == 13);
+	CHECK(output_written(&output) == 0);
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_pending(&output) == 0);
+	CHECK(output_written(&output) == 13);
+	CHECK(!output.torn);
 }
 
 static void records_are_written_in_order_by_one_flush(void **state)
@@ -99,13 +125,13 @@ static void write_in_pieces(void)
 	static const char body[] = "-body-";
 
 	copy_text("head");
-	output_reference(body, 6);
+	output_reference(&output, body, 6);
 	copy_text("tail");
-	output_end_record();
-	CHECK(output_flush() == OUTPUT_OK);
+	output_end_record(&output);
+	CHECK(flush() == OUTPUT_OK);
 	copy_text("again");
-	output_end_record();
-	CHECK(output_flush() == OUTPUT_OK);
+	output_end_record(&output);
+	CHECK(flush() == OUTPUT_OK);
 }
 
 static void copied_and_referenced_bytes_keep_their_order(void **state)
@@ -121,8 +147,8 @@ static void write_ending_with_reference(void)
 {
 	referenced_record(3);
 	errno = EIO; /* nobody may look at it: nothing fails */
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_written() == 7);
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_written(&output) == 7);
 }
 
 static void a_batch_may_end_with_a_referenced_packet(void **state)
@@ -140,8 +166,9 @@ static void a_batch_may_end_with_a_referenced_packet(void **state)
 
 static void flush_nothing(void)
 {
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_written() == 0);
+	need_output();
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_written(&output) == 0);
 }
 
 static void a_flush_of_nothing_succeeds(void **state)
@@ -153,59 +180,59 @@ static void a_flush_of_nothing_succeeds(void **state)
 	assert_file_holds(file, "");
 }
 
-static void fill_with_copies(void)
+static void batch_of_copies(void)
 {
 	static const uint8_t record[128];
 	size_t count = 0;
 
-	for (; output_has_room(sizeof record); count++) {
+	for (; !output_is_batch(&output); count++) {
 		copy(record, sizeof record);
-		output_end_record();
+		output_end_record(&output);
 	}
 	CHECK(count == (512 << 10) / sizeof record);
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_has_room(sizeof record));
-	CHECK(output_written() == count * sizeof record);
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(!output_is_batch(&output));
+	CHECK(output_written(&output) == count * sizeof record);
 }
 
-static void room_ends_with_the_copies(void **state)
+static void a_batch_is_512_kib_of_copies(void **state)
 {
 	(void)state;
-	scratch_in_child(make_file(), fill_with_copies);
+	scratch_in_child(make_file(), batch_of_copies);
 }
 
-static void fill_with_small_records(void)
+static void batch_of_small_records(void)
 {
 	size_t count = 0;
 
-	for (; output_has_room(1); count++)
+	for (; !output_is_batch(&output); count++)
 		copied_record("x");
 	CHECK(count == 8192);
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_has_room(1));
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(!output_is_batch(&output));
 }
 
-static void room_ends_with_the_records(void **state)
+static void a_batch_is_8192_small_records(void **state)
 {
 	(void)state;
-	scratch_in_child(make_file(), fill_with_small_records);
+	scratch_in_child(make_file(), batch_of_small_records);
 }
 
-static void fill_with_references(void)
+static void batch_of_references(void)
 {
 	size_t count = 0;
 
-	for (; output_has_room(28 + 20 + 8); count++)
+	for (; !output_is_batch(&output); count++)
 		pcapng_record();
 	CHECK(count > IOV_MAX / 4 && count <= IOV_MAX / 2);
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_written() == count * (28 + LARGE + 8));
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_written(&output) == count * (28 + LARGE + 8));
 }
 
-static void room_ends_with_the_vectors(void **state)
+static void a_batch_is_what_one_write_takes(void **state)
 {
 	(void)state;
-	scratch_in_child(make_file(), fill_with_references);
+	scratch_in_child(make_file(), batch_of_references);
 }
 
 /* More vectors than one writev(2) takes, and more bytes than one batch. */
@@ -213,12 +240,11 @@ static void queue_references(void)
 {
 	size_t count = 0;
 
-	for (; count < 5000 && output_has_space(28 + 20 + 8); count++)
+	for (; fits(1, 56, 2); count++)
 		pcapng_record();
-	CHECK(count > 2 * IOV_MAX && !output_has_space(28 + 20 + 8) && !output_has_room(1));
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_lost_records() == 0);
-	CHECK(output_written() == count * (28 + LARGE + 8));
+	CHECK(count > 2 * IOV_MAX && output_is_batch(&output));
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_written(&output) == count * (28 + LARGE + 8));
 }
 
 static void a_queue_is_longer_than_a_batch(void **state)
@@ -231,25 +257,58 @@ static void a_queue_is_longer_than_a_batch(void **state)
 	close(file);
 }
 
+/* Records of 17 to 64 bytes fill the queue by their number, larger ones by their bytes. */
+static void fill_queue(size_t record)
+{
+	static const uint8_t bytes[128];
+	const size_t records = OUTPUT_QUEUE_BYTES / (record < 64 ? 64 : record);
+
+	need_output();
+	for (size_t i = 0; i < records; i++) {
+		CHECK(fits(records - i, (records - i) * record, 1)); /* what is left, to the last byte */
+		CHECK(!fits(records - i + 1, (records - i + 1) * record, 1));
+		copy(bytes, record);
+		output_end_record(&output);
+	}
+	CHECK(!fits(1, record, 1) && fits(0, 0, 1));
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_written(&output) == records * record);
+	CHECK(fits(records, records * record, 1));
+}
+
+static void fill_queue_with_17(void) { fill_queue(17); }
+static void fill_queue_with_63(void) { fill_queue(63); }
+static void fill_queue_with_64(void) { fill_queue(64); }
+static void fill_queue_with_65(void) { fill_queue(65); }
+
+static void a_queue_takes_what_it_says_and_not_one_record_more(void **state)
+{
+	(void)state;
+	scratch_in_child(make_file(), fill_queue_with_17);
+	scratch_in_child(make_file(), fill_queue_with_63);
+	scratch_in_child(make_file(), fill_queue_with_64);
+	scratch_in_child(make_file(), fill_queue_with_65);
+}
+
 static void detach_and_change(void)
 {
 	static char one[] = "one", two[] = "two";
 
 	copy_text("<");
-	output_reference(one, 3);
+	output_reference(&output, one, 3);
 	copy_text(">");
-	output_end_record();
+	output_end_record(&output);
 	copied_record("-");
-	CHECK(output_detach());
+	CHECK(output_detach(&output));
 	memset(one, '!', 3);
 	copied_record("<");
-	output_reference(two, 3);
+	output_reference(&output, two, 3);
 	copied_record(">");
-	CHECK(output_detach() && output_detach());
+	CHECK(output_detach(&output) && output_detach(&output));
 	memset(two, '!', 3);
 	copied_record(".");
-	CHECK(output_pending() == 12);
-	CHECK(output_flush() == OUTPUT_OK);
+	CHECK(output_pending(&output) == 12);
+	CHECK(flush() == OUTPUT_OK);
 }
 
 static void what_was_detached_may_change(void **state)
@@ -265,14 +324,15 @@ static void detach_too_much(void)
 {
 	static uint8_t huge[9 << 20];
 
-	output_reference(huge, sizeof huge);
-	output_end_record();
-	CHECK(output_detach());
-	output_reference(huge, sizeof huge);
-	output_end_record();
-	CHECK(!output_detach());
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_written() == 2 * sizeof huge);
+	need_output();
+	output_reference(&output, huge, sizeof huge);
+	output_end_record(&output);
+	CHECK(output_detach(&output));
+	output_reference(&output, huge, sizeof huge);
+	output_end_record(&output);
+	CHECK(!output_detach(&output));
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_written(&output) == 2 * sizeof huge);
 }
 
 static void what_does_not_fit_stays_where_it_is(void **state)
@@ -281,17 +341,18 @@ static void what_does_not_fit_stays_where_it_is(void **state)
 	scratch_in_child(make_file(), detach_too_much);
 }
 
-static void room_asks(void)
+static void ask_for_too_much(void)
 {
-	CHECK(output_has_room(512 << 10));
-	CHECK(!output_has_room((512 << 10) + 1));
-	CHECK(!output_has_room(SIZE_MAX));
+	CHECK(fits(OUTPUT_QUEUE_BYTES / 64, OUTPUT_QUEUE_BYTES, 8 * IOV_MAX - 1));
+	CHECK(!fits(OUTPUT_QUEUE_BYTES / 64 + 1, 0, 1) && !fits(SIZE_MAX, 0, 1));
+	CHECK(!fits(1, OUTPUT_QUEUE_BYTES + 1, 1) && !fits(1, SIZE_MAX, 1));
+	CHECK(!fits(1, 1, 8 * IOV_MAX) && !fits(1, 1, SIZE_MAX));
 }
 
-static void no_room_is_promised_beyond_the_buffer(void **state)
+static void no_room_is_promised_beyond_the_queue(void **state)
 {
 	(void)state;
-	scratch_in_child(make_file(), room_asks);
+	scratch_in_child(make_file(), ask_for_too_much);
 }
 
 static void limit_file(rlim_t bytes)
@@ -308,10 +369,10 @@ static void write_beyond_disk(void)
 	copied_record("four");
 	copied_record("5five");
 	copied_record("torn");
-	CHECK(output_flush() == OUTPUT_FAILED);
-	CHECK(errno == EFBIG);
-	CHECK(output_written() == 9);
-	CHECK(!output_torn());
+	CHECK(flush() == OUTPUT_FAILED);
+	CHECK(output.error == EFBIG);
+	CHECK(output_written(&output) == 9);
+	CHECK(!output.torn);
 }
 
 static void a_full_disk_keeps_whole_records_only(void **state)
@@ -329,9 +390,9 @@ static void write_up_to_disk(void)
 	copied_record("four");
 	copied_record("5five");
 	copied_record("none");
-	CHECK(output_flush() == OUTPUT_FAILED);
-	CHECK(output_written() == 9);
-	CHECK(!output_torn());
+	CHECK(flush() == OUTPUT_FAILED);
+	CHECK(output_written(&output) == 9);
+	CHECK(!output.torn);
 }
 
 static void a_disk_that_is_full_at_a_record_end_loses_no_record(void **state)
@@ -347,11 +408,11 @@ static void write_first_record_beyond_disk(void)
 {
 	limit_file(12);
 	copied_record("whole,");
-	CHECK(output_flush() == OUTPUT_OK);
+	CHECK(flush() == OUTPUT_OK);
 	copied_record("long torn record");
-	CHECK(output_flush() == OUTPUT_FAILED);
-	CHECK(output_written() == 6);
-	CHECK(!output_torn());
+	CHECK(flush() == OUTPUT_FAILED);
+	CHECK(output_written(&output) == 6);
+	CHECK(!output.torn);
 }
 
 static void a_torn_first_record_of_a_batch_is_taken_back(void **state)
@@ -368,8 +429,8 @@ static void write_beyond_disk_after_old(void)
 	limit_file(10);
 	copied_record("four");
 	copied_record("torn");
-	CHECK(output_flush() == OUTPUT_FAILED);
-	CHECK(output_written() == 4);
+	CHECK(flush() == OUTPUT_FAILED);
+	CHECK(output_written(&output) == 4);
 }
 
 static void what_stood_in_the_file_before_stays(void **state)
@@ -385,10 +446,10 @@ static void what_stood_in_the_file_before_stays(void **state)
 static void write_to_full_device(void)
 {
 	copied_record("x");
-	CHECK(output_flush() == OUTPUT_FAILED);
-	CHECK(errno == ENOSPC);
-	CHECK(output_written() == 0);
-	CHECK(!output_torn());
+	CHECK(flush() == OUTPUT_FAILED);
+	CHECK(output.error == ENOSPC);
+	CHECK(output_written(&output) == 0);
+	CHECK(!output.torn);
 }
 
 static void a_full_device_says_enospc(void **state)
@@ -400,27 +461,10 @@ static void a_full_device_says_enospc(void **state)
 	scratch_in_child(full, write_to_full_device);
 }
 
-static void write_urgently_to_file(void)
-{
-	CHECK(stop_watch() == 0 && raise(SIGINT) == 0 && raise(SIGINT) == 0);
-	copied_record("all");
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_written() == 3);
-}
-
-static void a_second_signal_abandons_nothing_that_was_written_whole(void **state)
-{
-	int file = make_file();
-
-	(void)state;
-	scratch_in_child(dup(file), write_urgently_to_file);
-	assert_file_holds(file, "all");
-}
-
 static void expect_closed(void)
 {
 	close(STDOUT_FILENO);
-	CHECK(output_prepare() != NULL);
+	CHECK(output_open(&output, OUTPUT_QUEUE_BYTES) != NULL);
 }
 
 static void a_closed_stdout_is_refused(void **state)
@@ -431,30 +475,13 @@ static void a_closed_stdout_is_refused(void **state)
 
 static void expect_unwritable(void)
 {
-	CHECK(output_prepare() != NULL);
+	CHECK(output_open(&output, OUTPUT_QUEUE_BYTES) != NULL);
 }
 
 static void a_stdout_opened_for_reading_is_refused(void **state)
 {
 	(void)state;
 	scratch_in_child(open("/dev/null", O_RDONLY | O_CLOEXEC), expect_unwritable);
-}
-
-static void expect_terminal(void)
-{
-	CHECK(output_is_terminal());
-}
-
-static void a_terminal_is_seen(void **state)
-{
-	int controller = posix_openpt(O_RDWR | O_NOCTTY), terminal;
-
-	(void)state;
-	assert_true(controller >= 0 && grantpt(controller) == 0 && unlockpt(controller) == 0);
-	terminal = open(ptsname(controller), O_RDWR | O_NOCTTY);
-	assert_true(terminal >= 0);
-	scratch_in_child(terminal, expect_terminal);
-	close(controller);
 }
 
 int main(void)
@@ -464,22 +491,21 @@ int main(void)
 		cmocka_unit_test(copied_and_referenced_bytes_keep_their_order),
 		cmocka_unit_test(a_batch_may_end_with_a_referenced_packet),
 		cmocka_unit_test(a_flush_of_nothing_succeeds),
-		cmocka_unit_test(room_ends_with_the_copies),
-		cmocka_unit_test(room_ends_with_the_records),
-		cmocka_unit_test(room_ends_with_the_vectors),
+		cmocka_unit_test(a_batch_is_512_kib_of_copies),
+		cmocka_unit_test(a_batch_is_8192_small_records),
+		cmocka_unit_test(a_batch_is_what_one_write_takes),
 		cmocka_unit_test(a_queue_is_longer_than_a_batch),
+		cmocka_unit_test(a_queue_takes_what_it_says_and_not_one_record_more),
 		cmocka_unit_test(what_was_detached_may_change),
 		cmocka_unit_test(what_does_not_fit_stays_where_it_is),
-		cmocka_unit_test(no_room_is_promised_beyond_the_buffer),
+		cmocka_unit_test(no_room_is_promised_beyond_the_queue),
 		cmocka_unit_test(a_full_disk_keeps_whole_records_only),
 		cmocka_unit_test(a_disk_that_is_full_at_a_record_end_loses_no_record),
 		cmocka_unit_test(a_torn_first_record_of_a_batch_is_taken_back),
 		cmocka_unit_test(what_stood_in_the_file_before_stays),
 		cmocka_unit_test(a_full_device_says_enospc),
-		cmocka_unit_test(a_second_signal_abandons_nothing_that_was_written_whole),
 		cmocka_unit_test(a_closed_stdout_is_refused),
 		cmocka_unit_test(a_stdout_opened_for_reading_is_refused),
-		cmocka_unit_test(a_terminal_is_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

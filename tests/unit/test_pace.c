@@ -1,4 +1,4 @@
-/* writer/pace.c: decisions, on a clock of the test's own. */
+/* writer/capture/pace.c: decisions, on a clock of the test's own. */
 #include <stdint.h>
 
 static int64_t test_clock(void);
@@ -31,7 +31,7 @@ static int begin(void **state)
 /* A drain `elapsed` ms after the last one. */
 static void drain_bytes_after(int64_t elapsed, uint64_t packets, unsigned int blocks, uint64_t bytes)
 {
-	const struct drained drained = { .packets = packets, .bytes = bytes, .blocks = blocks };
+	const struct drain_stats drained = { .packets = packets, .bytes = bytes, .blocks = blocks };
 
 	now_ms += elapsed;
 	pace_drained(&pace, &ring, &drained);

@@ -1,4 +1,4 @@
-/* writer/quantity.c: numbers, sizes and durations. */
+/* base/quantity.c: numbers, sizes and durations. */
 #include "base/quantity.h"
 
 #include "scratch.h"

@@ -1,18 +1,14 @@
-/* writer/output.c: whole records, for readers of pipes and sockets that are slow, stall or leave. */
-#include "output/output.h"
+/* writer/capture/capture.c: whole records, for readers of pipes and sockets that are slow, stall or leave. */
+#include "writer/capture/capture.c"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "output/pipe_room.h"
 #include "scratch.h"
-#include "base/stop.h"
 
 #define LARGE 3000
 #define HUGE (64u << 10)
@@ -22,24 +18,40 @@
 
 static uint8_t large[LARGE];
 static uint8_t huge[HUGE];
+static struct output output;
+
+static void need_output(void)
+{
+	if (output.copies == NULL)
+		CHECK(output_open(&output, OUTPUT_QUEUE_BYTES) == NULL);
+}
+
+static enum output_result flush(void)
+{
+	struct run run = { .output = &output, .capture = &(struct capture){ .output = &output } };
+
+	write_out(&run, false);
+	return run.result;
+}
 
 static void copy(const void *bytes, size_t length)
 {
-	memcpy(output_space(), bytes, length);
-	output_commit(length);
+	need_output();
+	memcpy(output_at(&output), bytes, length);
+	output_commit(&output, length);
 }
 
 static void copied_record(const char *text)
 {
 	copy(text, strlen(text));
-	output_end_record();
+	output_end_record(&output);
 }
 
 static void referenced_record(size_t length)
 {
 	copy("head", 4);
-	output_reference(large, length);
-	output_end_record();
+	output_reference(&output, large, length);
+	output_end_record(&output);
 }
 
 /* A reader of a 4096-byte pipe that takes a few bytes at a time. */
@@ -53,12 +65,28 @@ static size_t read_slowly(int fd, size_t piece, uint8_t *content, size_t size)
 	return length;
 }
 
+static void write_urgently_to_file(void)
+{
+	CHECK(stop_watch() == 0 && raise(SIGINT) == 0);
+	usleep((STOP_SAME_MS + 10) * 1000);
+	CHECK(raise(SIGINT) == 0);
+	copied_record("all");
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_written(&output) == 3);
+}
+
+static void a_second_signal_abandons_nothing_that_was_written_whole(void **state)
+{
+	(void)state;
+	scratch_in_child(memfd_create("output", MFD_CLOEXEC), write_urgently_to_file);
+}
+
 static void write_large_records(void)
 {
 	for (int i = 0; i < 40; i++)
 		referenced_record(LARGE);
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_written() == 40 * (4 + LARGE));
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_written(&output) == 40 * (4 + LARGE));
 }
 
 static void write_through_small_pipe(bool nonblocking)
@@ -98,9 +126,9 @@ static void a_nonblocking_stdout_is_waited_for(void **state)
 static void write_to_nobody(void)
 {
 	copied_record("lost");
-	CHECK(output_flush() == OUTPUT_READER_GONE);
-	CHECK(output_written() == 0);
-	CHECK(output_pending() == 0);
+	CHECK(flush() == OUTPUT_READER_GONE);
+	CHECK(output_written(&output) == 0);
+	CHECK(output_pending(&output) == 0);
 }
 
 static void a_closed_pipe_means_the_reader_is_gone(void **state)
@@ -123,34 +151,34 @@ static void ask_to_stop(int times)
 
 static void gather_huge_records(void)
 {
-	CHECK(output_prepare() == NULL);
+	need_output();
 	for (int i = 0; i < HUGE_RECORDS; i++) {
 		copy("head", 4);
-		output_reference(huge, HUGE);
-		output_end_record();
+		output_reference(&output, huge, HUGE);
+		output_end_record(&output);
 	}
 }
 
 static void expect_whole_records(enum output_result result, size_t length)
 {
 	CHECK(result == OUTPUT_ABANDONED);
-	CHECK(output_written() > 0);
-	CHECK(output_written() % length == 0);
-	CHECK(!output_torn());
+	CHECK(output_written(&output) > 0);
+	CHECK(output_written(&output) % length == 0);
+	CHECK(!output.torn);
 }
 
 static void write_to_stalled_pipe(void)
 {
 	ask_to_stop(1);
 	gather_huge_records();
-	expect_whole_records(output_flush(), HUGE_RECORD);
+	expect_whole_records(flush(), HUGE_RECORD);
 }
 
 static void write_to_pipe_urgently(void)
 {
 	ask_to_stop(2);
 	gather_huge_records();
-	expect_whole_records(output_flush(), HUGE_RECORD);
+	expect_whole_records(flush(), HUGE_RECORD);
 }
 
 /* A socket with little room, and more than that to write. */
@@ -159,7 +187,7 @@ static void gather_for_socket(void)
 	const int least = 4608;
 
 	CHECK(setsockopt(STDOUT_FILENO, SOL_SOCKET, SO_SNDBUF, &least, sizeof least) == 0);
-	CHECK(output_prepare() == NULL);
+	need_output();
 	for (int i = 0; i < 100; i++)
 		referenced_record(LARGE);
 }
@@ -168,14 +196,14 @@ static void write_to_stalled_socket(void)
 {
 	ask_to_stop(1);
 	gather_for_socket();
-	expect_whole_records(output_flush(), 4 + LARGE);
+	expect_whole_records(flush(), 4 + LARGE);
 }
 
 static void write_to_socket_urgently(void)
 {
 	ask_to_stop(2);
 	gather_for_socket();
-	expect_whole_records(output_flush(), 4 + LARGE);
+	expect_whole_records(flush(), 4 + LARGE);
 }
 
 static void assert_whole_records(int fd, size_t record_length)
@@ -228,8 +256,8 @@ static void a_second_signal_ends_at_the_next_record_boundary(void **state)
 static void write_huge_records(void)
 {
 	gather_huge_records();
-	CHECK(output_flush() == OUTPUT_OK);
-	CHECK(output_written() == HUGE_RECORDS * HUGE_RECORD);
+	CHECK(flush() == OUTPUT_OK);
+	CHECK(output_written(&output) == HUGE_RECORDS * HUGE_RECORD);
 }
 
 static void a_slow_reader_of_a_pipe_gets_everything(void **state)
@@ -254,11 +282,11 @@ static void write_record_larger_than_pipe(void)
 {
 	static const uint8_t giant[PIPE_ROOM_WANTED + 5];
 
-	CHECK(output_prepare() == NULL);
-	output_reference(giant, sizeof giant);
-	output_end_record();
+	need_output();
+	output_reference(&output, giant, sizeof giant);
+	output_end_record(&output);
 	copied_record("next");
-	CHECK(output_flush() == OUTPUT_OK);
+	CHECK(flush() == OUTPUT_OK);
 }
 
 static void a_record_larger_than_the_pipe_arrives_in_pieces(void **state)
@@ -283,7 +311,7 @@ static void write_until_reader_is_gone(void)
 {
 	close(reading_end);
 	gather_huge_records();
-	CHECK(output_flush() == OUTPUT_READER_GONE);
+	CHECK(flush() == OUTPUT_READER_GONE);
 }
 
 static void a_reader_that_leaves_a_full_pipe_is_noticed(void **state)
@@ -303,16 +331,18 @@ static void a_reader_that_leaves_a_full_pipe_is_noticed(void **state)
 
 static void write_urgently_up_to_a_boundary(void)
 {
+	need_output();
 	CHECK(fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 4096) == 4096);
+	output.pipe.capacity = 0; /* written to as if it were none */
 	ask_to_stop(2);
 	for (int i = 0; i < 2; i++) {
-		output_reference(large, 2048);
+		output_reference(&output, large, 2048);
 		copy(large, 2048);
-		output_end_record();
+		output_end_record(&output);
 	}
-	CHECK(output_flush() == OUTPUT_ABANDONED);
-	CHECK(output_written() == 4096);
-	CHECK(!output_torn());
+	CHECK(flush() == OUTPUT_ABANDONED);
+	CHECK(output_written(&output) == 4096);
+	CHECK(!output.torn);
 }
 
 static void at_a_record_boundary_no_further_record_is_begun(void **state)
@@ -327,9 +357,8 @@ static void at_a_record_boundary_no_further_record_is_begun(void **state)
 
 static void expect_enlarged_pipe(void)
 {
-	CHECK(output_prepare() == NULL);
+	need_output();
 	CHECK(fcntl(STDOUT_FILENO, F_GETPIPE_SZ) > 65536);
-	CHECK(!output_is_terminal());
 }
 
 static void a_pipe_is_enlarged(void **state)
@@ -347,23 +376,24 @@ static unsigned int seed;
 
 static void write_at_random(void)
 {
-	CHECK(stop_watch() == 0 && output_prepare() == NULL);
+	need_output();
+	CHECK(stop_watch() == 0);
 	srand(seed);
 	for (;;) {
 		uint32_t length = (uint32_t)rand() % (rand() % 4 == 0 ? LARGE : 100);
 		enum output_result result = OUTPUT_OK;
 
-		if (rand() % 8 == 0 || !output_has_room(sizeof length + LARGE))
-			result = output_flush();
-		CHECK(result == OUTPUT_OK || (result == OUTPUT_ABANDONED && !output_torn()));
+		if (rand() % 8 == 0 || output_is_batch(&output))
+			result = flush();
+		CHECK(result == OUTPUT_OK || (result == OUTPUT_ABANDONED && !output.torn));
 		if (result != OUTPUT_OK)
 			return;
 		copy(&length, sizeof length);
 		if (rand() % 2 == 0)
 			copy(large, length);
 		else if (length > 0)
-			output_reference(large, length);
-		output_end_record();
+			output_reference(&output, large, length);
+		output_end_record(&output);
 	}
 }
 
@@ -410,7 +440,7 @@ static void write_and_wait(void)
 {
 	close(reading_end);
 	gather_huge_records();
-	CHECK(output_flush() == OUTPUT_READER_GONE);
+	CHECK(flush() == OUTPUT_READER_GONE);
 }
 
 static void a_reader_that_stalls_finds_most_of_the_pipe_filled(void **state)
@@ -434,6 +464,7 @@ static void a_reader_that_stalls_finds_most_of_the_pipe_filled(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_second_signal_abandons_nothing_that_was_written_whole),
 		cmocka_unit_test(partial_writes_lose_and_repeat_nothing),
 		cmocka_unit_test(a_nonblocking_stdout_is_waited_for),
 		cmocka_unit_test(a_closed_pipe_means_the_reader_is_gone),

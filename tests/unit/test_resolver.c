@@ -1,4 +1,4 @@
-/* writer/resolver.c: it answers, and it does not outlive the writer. */
+/* writer/setup/resolver.c: it answers, and it does not outlive the writer. */
 #include "setup/resolver.h"
 
 #include <arpa/inet.h>
@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/stop.h"
 #include "common/channel.h"
 #include "common/protocol.h"
 #include "scratch.h"
-#include "base/stop.h"
 
 #define END_LIMIT_MS 5000
 

@@ -1,4 +1,4 @@
-/* writer/ring.c: walking blocks that the kernel, or somebody worse, has made. */
+/* writer/capture/ring.c: walking blocks that the kernel, or somebody worse, has made. */
 #include "capture/ring.h"
 
 #include <linux/if_ether.h>
@@ -7,6 +7,7 @@
 
 #include "common/protocol.h"
 #include "scratch.h"
+#include "setup/flags.h"
 
 #define BLOCK_SIZE 4096
 #define BLOCK_COUNT 4
@@ -253,6 +254,7 @@ static void a_packet_may_reach_to_the_end_of_its_block_and_no_further(void **sta
 
 	(void)state;
 	make_block(1);
+	block_header(0)->blk_len = BLOCK_SIZE;
 	packet_header(0)->tp_snaplen = most;
 	assert_int_equal(walk(), 1);
 	packet_header(0)->tp_snaplen = most + 1;
@@ -282,6 +284,24 @@ static void packet_data_begins_behind_its_address_and_inside_the_block(void **st
 	assert_int_equal(walk(), -1);
 	packet_header(0)->tp_mac = UINT16_MAX;
 	assert_int_equal(walk(), -1);
+}
+
+/* What is queued has room for so much, and not for more. */
+static void more_bytes_than_the_block_holds_are_corrupt(void **state)
+{
+	struct ring_cursor cursor;
+
+	(void)state;
+	make_block(3); /* of 1, 2 and 3 bytes */
+	block_header(0)->blk_len = 6;
+	assert_int_equal(walk(), 3);
+	block_header(0)->blk_len = 5;
+	assert_int_equal(walk(), -1);
+	block_header(0)->blk_len = BLOCK_SIZE;
+	assert_int_equal(ring_open_block(&ring, block_at(0), &cursor), 0);
+	assert_int_equal(cursor.bytes, BLOCK_SIZE);
+	block_header(0)->blk_len = BLOCK_SIZE + 1;
+	assert_int_equal(ring_open_block(&ring, block_at(0), &cursor), -1);
 }
 
 static void more_packets_than_fit_are_corrupt(void **state)
@@ -356,7 +376,7 @@ static void blocks_are_released_in_order_and_no_others(void **state)
 
 static void a_ring_needs_a_packet_socket(void **state)
 {
-	const struct tpacket_req3 layout = ring_layout(RING_BYTES_DEFAULT, 65535);
+	const struct tpacket_req3 layout = ring_layout(BUFFER_BYTES_DEFAULT, 65535);
 	struct ring none;
 
 	(void)state;
@@ -365,7 +385,7 @@ static void a_ring_needs_a_packet_socket(void **state)
 
 static void a_ring_has_the_size_asked_for_in_blocks_that_hold_a_packet(void **state)
 {
-	static const size_t SIZES[] = { RING_BYTES_LEAST, RING_BYTES_LEAST + 1, 1u << 20, RING_BYTES_DEFAULT,
+	static const size_t SIZES[] = { BUFFER_BYTES_LEAST, BUFFER_BYTES_LEAST + 1, 1u << 20, BUFFER_BYTES_DEFAULT,
 					RING_BYTES_MOST };
 	static const uint32_t SNAPLENS[] = { 1, 96, 65535, SNAPLEN_MAX };
 
@@ -406,6 +426,7 @@ int main(void)
 		RING_TEST(packets_whose_headers_overlap_are_corrupt),
 		RING_TEST(a_packet_may_reach_to_the_end_of_its_block_and_no_further),
 		RING_TEST(packet_data_begins_behind_its_address_and_inside_the_block),
+		RING_TEST(more_bytes_than_the_block_holds_are_corrupt),
 		RING_TEST(more_packets_than_fit_are_corrupt),
 		RING_TEST(a_block_the_kernel_still_has_is_not_ready),
 		RING_TEST(looking_ahead_ends_at_the_whole_ring),

@@ -1,15 +1,23 @@
+/* capture: inside the sandbox, with the packets. */
 /* From the ring to stdout until something ends it. */
 #pragma once
 
-#include "setup/flags.h"
+#include <linux/if_packet.h>
+
 #include "formats/format.h"
+#include "output/output.h"
+#include "output/packet.h"
 
 struct capture {
-	const struct options *options;
+	const char *interface;
 	struct format format;
+	struct output *output;    /* opened */
 	int packet_fd;
-	int loopback_index; /* its outgoing copies are left out; 0 for none */
-	bool show_progress; /* stderr is a terminal */
+	struct tpacket_req3 ring; /* that packet_fd has */
+	enum direction direction;
+	uint64_t count, max_size; /* packets and bytes to end at; 0: no limit */
+	int loopback_index;       /* its outgoing copies are left out; 0 for none */
+	bool show_progress;       /* stderr is a terminal */
 };
 
 /*
@@ -17,4 +25,3 @@ struct capture {
  * summary. Returns the exit status: 0, or 1 after an error.
  */
 int capture_run(struct capture *capture);
-

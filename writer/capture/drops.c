@@ -1,3 +1,4 @@
+/* capture: inside the sandbox, with the packets. */
 /* What the kernel counted: packets that passed the filter, and those the ring had no room for. */
 #include "drops.h"
 

@@ -1,3 +1,4 @@
+/* capture: inside the sandbox, with the packets. */
 /* Why a capture ends. */
 #include "ending.h"
 
@@ -22,8 +23,10 @@ const char *ending_text(enum ending ending)
 	}
 }
 
-void ending_report(enum ending ending, enum output_result output)
+void ending_report(enum ending ending, enum output_result output, bool torn)
 {
+	if (ending == ENDING_RING_CORRUPT)
+		log_record(LOG_ERROR, ending_text(ending), LOG_NO_FIELDS);
 	if (ending == ENDING_COUNT)
 		log_record(LOG_INFO, "reached packet count, stopping capture", LOG_NO_FIELDS);
 	if (ending == ENDING_SIZE)
@@ -32,14 +35,14 @@ void ending_report(enum ending ending, enum output_result output)
 		log_record(LOG_INFO, "the reader of stdout is gone, stopping capture", LOG_NO_FIELDS);
 	else if (output == OUTPUT_ABANDONED)
 		log_record(LOG_WARN,
-			   output_torn()   ? "the reader of stdout takes nothing, the last packet is incomplete" :
-			   stop_urgent()   ? "ended at once, packets were left unwritten" :
+			   torn	       ? "the reader of stdout takes nothing, the last packet is incomplete" :
+			   stop_urgent() ? "ended at once, packets were left unwritten" :
 					     "the reader of stdout takes nothing, packets were left unwritten",
 			   LOG_NO_FIELDS);
 }
 
-int ending_status(enum ending ending, enum output_result output)
+int ending_status(enum ending ending, enum output_result output, bool torn)
 {
-	return output == OUTPUT_FAILED || output_torn() || ending == ENDING_INTERFACE_GONE ||
+	return output == OUTPUT_FAILED || (output == OUTPUT_ABANDONED && torn) || ending == ENDING_INTERFACE_GONE ||
 			       ending == ENDING_RING_CORRUPT ? 1 : 0;
 }

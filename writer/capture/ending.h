@@ -1,3 +1,4 @@
+/* capture: inside the sandbox, with the packets. */
 /* Why a capture ends. */
 #pragma once
 
@@ -8,7 +9,7 @@ enum ending {
 	ENDING_ASKED, /* a signal, or the duration */
 	ENDING_COUNT,
 	ENDING_SIZE,
-	ENDING_OUTPUT, /* see run.output */
+	ENDING_OUTPUT, /* see run.result */
 	ENDING_INTERFACE_GONE,
 	ENDING_RING_CORRUPT,
 };
@@ -16,8 +17,8 @@ enum ending {
 /* In words, for a message and for the end of a pcapng file. */
 const char *ending_text(enum ending ending);
 
-/* Logs what the user has not been told yet about it. */
-void ending_report(enum ending ending, enum output_result output);
+/* Logs what the user has not been told yet about it. torn: the last record is not whole. */
+void ending_report(enum ending ending, enum output_result output, bool torn);
 
 /* The exit status: 0, or 1 after an error. */
-int ending_status(enum ending ending, enum output_result output);
+int ending_status(enum ending ending, enum output_result output, bool torn);

@@ -1,3 +1,4 @@
+/* capture: inside the sandbox, with the packets. */
 /*
  * When to look into the ring again.
  *
@@ -28,7 +29,7 @@ static int64_t at_most(int64_t value, int64_t bound)
 
 /* At most twice the last one: the first packets of a burst are printed soon. */
 static int64_t next_sleep(const struct pace *pace, const struct ring *ring, int64_t elapsed,
-			  const struct drained *drained)
+			  const struct drain_stats *drained)
 {
 	int64_t sleep = pace->sleep_ms > 0 ? 2 * pace->sleep_ms : RING_RETIRE_TIMEOUT_MS;
 
@@ -37,7 +38,7 @@ static int64_t next_sleep(const struct pace *pace, const struct ring *ring, int6
 	return at_most(sleep, SLEEP_MOST_MS);
 }
 
-void pace_drained(struct pace *pace, const struct ring *ring, const struct drained *drained)
+void pace_drained(struct pace *pace, const struct ring *ring, const struct drain_stats *drained)
 {
 	int64_t now = clock_ms(), elapsed = now - pace->drained_ms;
 

@@ -1,3 +1,4 @@
+/* capture: inside the sandbox, with the packets. */
 /* Whether the captured interface is still there, and up. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* capture: inside the sandbox, with the packets. */
 /* The progress line: what there is so far, redrawn in place on a terminal. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* capture: inside the sandbox, with the packets. */
 /* The kernel's TPACKET_V3 receive ring, Documentation/networking/packet_mmap.rst. */
 #include "ring.h"
 
@@ -5,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "common/protocol.h"
 
 /* Where the kernel puts a packet's sockaddr_ll: behind its header, aligned. */
 #define ADDRESS_OFFSET \
@@ -47,11 +49,6 @@ struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen)
 				      .tp_retire_blk_tov = RING_RETIRE_TIMEOUT_MS };
 }
 
-size_t ring_bytes(const struct tpacket_req3 *layout)
-{
-	return (size_t)layout->tp_block_size * layout->tp_block_nr;
-}
-
 int ring_retire_most_ms(void)
 {
 	/* Up to a tick to start, the timeout in whole ticks, and somewhat for the interrupt. */
@@ -60,7 +57,7 @@ int ring_retire_most_ms(void)
 
 int ring_map(struct ring *ring, int packet_fd, const struct tpacket_req3 *layout)
 {
-	void *blocks = mmap(NULL, ring_bytes(layout), PROT_READ | PROT_WRITE, MAP_SHARED, packet_fd, 0);
+	void *blocks = mmap(NULL, protocol_ring_bytes(layout), PROT_READ | PROT_WRITE, MAP_SHARED, packet_fd, 0);
 
 	if (blocks == MAP_FAILED)
 		return -1;
@@ -99,20 +96,14 @@ bool ring_block_losing(const uint8_t *block)
 
 bool ring_fills_sparsely(const struct ring *ring, unsigned int ahead)
 {
+	/* They are ready in order: when the last of a quarter is not, less than a quarter is. */
+	unsigned int ready = ring->block_count < 4 ? 0 : ring->block_count / 4 - 1;
 	const struct tpacket_block_desc *newest = NULL;
 	const uint8_t *block;
-	unsigned int ready = 0;
 
 	for (; (block = ring_ready_block(ring, ahead + ready)) != NULL; ready++)
 		newest = (const void *)block;
-	return ready >= ring->block_count / 4 && newest != NULL && newest->hdr.bh1.blk_len < ring->block_size / 2;
-}
-
-size_t ring_block_bytes(const uint8_t *block, size_t overhead)
-{
-	const struct tpacket_block_desc *header = (const void *)block;
-
-	return header->hdr.bh1.blk_len + header->hdr.bh1.num_pkts * overhead;
+	return newest != NULL && newest->hdr.bh1.blk_len < ring->block_size / 2;
 }
 
 void ring_release(struct ring *ring, unsigned int count)
@@ -129,9 +120,10 @@ int ring_open_block(const struct ring *ring, const uint8_t *block, struct ring_c
 {
 	const struct tpacket_hdr_v1 *header = &((const struct tpacket_block_desc *)block)->hdr.bh1;
 
-	*cursor = (struct ring_cursor){ block, ring->block_size, header->num_pkts,
+	*cursor = (struct ring_cursor){ block, ring->block_size, header->num_pkts, header->blk_len,
 					header->offset_to_first_pkt };
-	return header->num_pkts > 0 && header->offset_to_first_pkt < sizeof *header ? -1 : 0;
+	return (cursor->remaining > 0 && cursor->offset < sizeof *header) || cursor->bytes > ring->block_size ||
+	       cursor->remaining > ring->block_size / sizeof(struct tpacket3_hdr) ? -1 : 0;
 }
 
 /* Everything a packet's header says about where things are stays inside the block. */
@@ -151,7 +143,8 @@ int ring_next_packet(struct ring_cursor *cursor, struct packet *packet)
 	if (cursor->remaining == 0)
 		return 0;
 	if (cursor->offset % PACKET_ALIGNMENT != 0 || cursor->offset > cursor->block_size ||
-	    cursor->block_size - cursor->offset < sizeof *header || !packet_fits(cursor, header))
+	    cursor->block_size - cursor->offset < sizeof *header || !packet_fits(cursor, header) ||
+	    header->tp_snaplen > cursor->bytes)
 		return -1;
 	__builtin_prefetch(start + PREFETCH_AHEAD);
 	__builtin_prefetch(start + PREFETCH_AHEAD + CACHE_LINE);
@@ -165,6 +158,7 @@ int ring_next_packet(struct ring_cursor *cursor, struct packet *packet)
 	packet->vlan_tci = (uint16_t)header->hv1.tp_vlan_tci;
 	packet->vlan_tpid = (header->tp_status & TP_STATUS_VLAN_TPID_VALID) != 0 ?
 				    header->hv1.tp_vlan_tpid : ETH_P_8021Q;
+	cursor->bytes -= packet->captured;
 	cursor->remaining--;
 	if (cursor->remaining > 0 && header->tp_next_offset < sizeof *header)
 		return -1; /* would stand still */

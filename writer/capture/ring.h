@@ -1,3 +1,4 @@
+/* capture: inside the sandbox, with the packets. */
 /* The kernel's TPACKET_V3 receive ring, Documentation/networking/packet_mmap.rst. */
 #pragma once
 
@@ -6,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RING_BYTES_LEAST (256u << 10)
-#define RING_BYTES_DEFAULT (32u << 20)
+#include "output/packet.h"
+
 /* A block that holds packets is handed over this long after it was opened, full or not. */
 #define RING_RETIRE_TIMEOUT_MS 8
 
@@ -18,22 +19,12 @@ struct ring {
 	unsigned int next; /* the block that is ready next */
 };
 
-/* A packet inside a block, valid until that block is released. */
-struct packet {
-	uint32_t seconds, nanoseconds; /* since the epoch */
-	uint32_t captured;             /* bytes at data */
-	uint32_t original;             /* bytes it had on the wire */
-	uint16_t vlan_tci, vlan_tpid;  /* host byte order, valid if vlan */
-	bool vlan;                     /* the kernel has taken a tag out of the data */
-	const uint8_t *data;
-	const struct sockaddr_ll *address;
-};
-
 /* A position in a block's chain of packets. */
 struct ring_cursor {
 	const uint8_t *block;
 	size_t block_size;
 	uint32_t remaining; /* packets */
+	uint32_t bytes;     /* of the block that they take up, headers and all */
 	uint32_t offset;    /* bytes from block to the next packet's header */
 };
 
@@ -42,9 +33,6 @@ struct ring_cursor {
  * than that where two such blocks take more.
  */
 struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen);
-
-/* Bytes of kernel memory that it takes. */
-size_t ring_bytes(const struct tpacket_req3 *layout);
 
 /* How long a packet can be in a block before that is handed over, ms: the kernel's timer may be late. */
 int ring_retire_most_ms(void);
@@ -64,13 +52,13 @@ bool ring_block_losing(const uint8_t *block);
 /* A quarter of it or more is ready, from the `ahead`th block on, and the newest has more room than packets. */
 bool ring_fills_sparsely(const struct ring *ring, unsigned int ahead);
 
-/* Bytes that its packets take up, headers and all, and so many more for each of them. */
-size_t ring_block_bytes(const uint8_t *block, size_t overhead);
-
 /* Gives the next `count` blocks back to the kernel. */
 void ring_release(struct ring *ring, unsigned int count);
 
-/* Starts at a block's first packet. Returns 0, or -1 if the block's header is inconsistent. */
+/*
+ * Starts at a block's first packet. Returns 0, or -1 if the block's header is inconsistent. Whatever
+ * comes after that, the packets are at most cursor->remaining, and their bytes cursor->bytes.
+ */
 int ring_open_block(const struct ring *ring, const uint8_t *block, struct ring_cursor *cursor);
 
 /*
@@ -79,5 +67,5 @@ int ring_open_block(const struct ring *ring, const uint8_t *block, struct ring_c
  */
 int ring_next_packet(struct ring_cursor *cursor, struct packet *packet);
 
-/* When it was seen, ns since the epoch. */
+/* When a packet was seen, ns since the epoch. */
 uint64_t packet_time(const struct packet *packet);

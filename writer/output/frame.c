@@ -1,3 +1,4 @@
+/* output: inside the sandbox, on the way to stdout; it never waits. */
 /* A packet as its link type has it in a file: tags put back, cooked headers made. */
 #include "frame.h"
 

@@ -1,18 +1,12 @@
+/* output: inside the sandbox, on the way to stdout; it never waits. */
 /* A packet as its link type has it in a file: tags put back, cooked headers made. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "capture/ring.h"
-
-/* LINKTYPE_ values, https://www.tcpdump.org/linktypes.html */
-enum link_type {
-	LINK_TYPE_ETHERNET = 1,
-	LINK_TYPE_RAW = 101,
-	LINK_TYPE_LINUX_SLL = 113,
-	LINK_TYPE_LINUX_SLL2 = 276,
-};
+#include "formats/format.h"
+#include "packet.h"
 
 #define FRAME_HEAD_MAX 20 /* bytes: sll2_header, or sll_header with a VLAN tag */
 

@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /*
  * Why there is no packet socket, in words that user and operator can act on.
  *
@@ -21,8 +22,8 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
-#include "common/cleanup.h"
 #include "base/log.h"
+#include "common/cleanup.h"
 
 #define HELPER_FILE_PATH "/proc/self/fd/5"
 #define NO_SUCH_SOCKET_TYPE 15 /* the highest that socket(2) takes as a type; nothing has it */

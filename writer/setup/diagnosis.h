@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* Why there is no packet socket, in words that user and operator can act on. */
 #pragma once
 

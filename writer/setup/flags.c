@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The command line: Go's flag syntax, as the users of the platform's existing tool write it. */
 #include "flags.h"
 
@@ -7,7 +8,6 @@
 
 #include "base/log.h"
 #include "base/quantity.h"
-#include "capture/ring.h"
 
 #define SNAPLEN_DEFAULT 65535
 #define MAX_SIZE_LEAST 1024
@@ -44,7 +44,7 @@ static const struct flag FLAGS[] = {
 	{ "nano", FLAG_ON, FIELD(nano), 0, 0, NULL, "timestamps in nanoseconds" },
 	{ "sll1", FLAG_ON, FIELD(cooked_v1), 0, 0, NULL,
 	  "on \"any\", the older LINUX_SLL header instead of LINUX_SLL2" },
-	{ "buffer-size", FLAG_SIZE, FIELD(buffer_size), RING_BYTES_LEAST, RING_BYTES_MOST, "S",
+	{ "buffer-size", FLAG_SIZE, FIELD(buffer_size), BUFFER_BYTES_LEAST, RING_BYTES_MOST, "S",
 	  "kernel ring, 256k..64M (default 32M)" },
 	{ "no-promisc", FLAG_OFF, FIELD(promiscuous), 0, 0, NULL, "not in promiscuous mode" },
 	{ "no-ssh-guard", FLAG_OFF, FIELD(ssh_guard), 0, 0, NULL,
@@ -277,7 +277,7 @@ int flags_parse(struct options *options, int argc, char *const *argv)
 
 	memset(options, 0, sizeof *options);
 	options->snaplen = SNAPLEN_DEFAULT;
-	options->buffer_size = RING_BYTES_DEFAULT;
+	options->buffer_size = BUFFER_BYTES_DEFAULT;
 	options->promiscuous = true;
 	options->ssh_guard = true;
 	while (next < argc && argv[next][0] == '-' && argv[next][1] != '\0') {

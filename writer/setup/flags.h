@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The command line. */
 #pragma once
 
@@ -5,9 +6,11 @@
 #include <stdint.h>
 
 #include "common/protocol.h"
+#include "formats/format.h"
+#include "output/packet.h"
 
-enum direction { DIRECTION_INOUT, DIRECTION_IN, DIRECTION_OUT };
-enum file_format { FORMAT_PCAP, FORMAT_PCAPNG };
+#define BUFFER_BYTES_LEAST (256u << 10)
+#define BUFFER_BYTES_DEFAULT (32u << 20)
 
 struct options {
 	const char *interface; /* NULL until given */

@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The guard: the filter expression that leaves out the ssh session the capture travels through. */
 #include "guard.h"
 
@@ -8,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/cleanup.h"
 #include "base/log.h"
 #include "base/quantity.h"
+#include "common/cleanup.h"
 
 #define SSH_PORT 2222               /* where diego-sshd listens in every container */
 #define INSTANCE_PORTS_MAX 65536    /* bytes of JSON; the platform's is below 1000 */

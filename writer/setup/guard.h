@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The guard: the filter expression that leaves out the ssh session the capture travels through. */
 #pragma once
 

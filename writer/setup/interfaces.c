@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The interfaces of this network namespace. */
 #include "interfaces.h"
 
@@ -15,8 +16,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "common/cleanup.h"
 #include "base/log.h"
+#include "common/cleanup.h"
 
 #define NAMES_SIZE 1024
 /* ARPHRD_ of linux/if_arp.h, which does not go with net/if.h */

@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The resolver: a child of the writer that looks up the names in a filter for the helper. */
 #include "resolver.h"
 
@@ -13,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/channel.h"
 #include "base/log.h"
+#include "common/channel.h"
 #include "common/protocol.h"
 
 #define LOOKUP_LIMIT_SECONDS 60 /* all names of a filter; name servers may be silent for long */
@@ -167,7 +168,7 @@ pid_t resolver_start(int lookup_channel)
 	}
 	/* The order matters: no outside input is read while the capture channel is open. */
 	close(WRITER_CAPTURE_CHANNEL_FD);
-	close(WRITER_PLACE_FD);
+	close(WRITER_SLOT_FD);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != writer)
 		_exit(1);
 	signal(SIGALRM, SIG_DFL); /* the writer's handlers were inherited */

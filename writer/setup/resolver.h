@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The resolver: a child of the writer that looks up the names in a filter for the helper. */
 #pragma once
 

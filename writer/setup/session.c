@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The writer's side of the protocol: from options to a packet fd. */
 #include "session.h"
 
@@ -13,17 +14,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/stop.h"
 #include "common/channel.h"
-#include "common/cleanup.h"
+#include "common/joined_filter.h"
+#include "common/privilege.h"
 #include "diagnosis.h"
 #include "guard.h"
 #include "interfaces.h"
-#include "base/log.h"
-#include "slots.h"
-#include "common/privilege.h"
+#include "output/frame.h"
 #include "resolver.h"
-#include "capture/ring.h"
-#include "base/stop.h"
+#include "slots.h"
 
 static bool is_channel(int fd)
 {
@@ -41,7 +42,7 @@ bool session_is_genuine(void)
 	 */
 	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
 	       privilege_is_dropped() &&
-	       is_channel(WRITER_PLACE_FD) && is_channel(WRITER_CAPTURE_CHANNEL_FD) &&
+	       is_channel(WRITER_SLOT_FD) && is_channel(WRITER_CAPTURE_CHANNEL_FD) &&
 	       is_channel(WRITER_LOOKUP_CHANNEL_FD);
 }
 
@@ -54,12 +55,13 @@ static void make_guard(struct session *session, const struct options *options)
 }
 
 static void fill_request(struct open_request *request, const struct options *options,
-			 const struct interface_facts *facts, const char *guard)
+			 const struct interface_facts *facts, const struct tpacket_req3 *ring,
+			 const char *guard)
 {
 	memset(request, 0, sizeof *request);
 	request->header = (struct message_header){ PROTOCOL_VERSION, MESSAGE_OPEN };
 	request->snaplen = (uint32_t)options->snaplen;
-	request->ring = ring_layout(options->buffer_size, request->snaplen);
+	request->ring = *ring;
 	request->netmask = facts->netmask;
 	if (options->promiscuous)
 		request->flags |= OPEN_PROMISCUOUS;
@@ -167,7 +169,6 @@ static const char *filter_refusal(const struct open_reply *reply)
 static void report_refusal(const struct session *session, const struct options *options)
 {
 	const struct open_reply *reply = &session->reply;
-	char joined[JOINED_FILTER_SIZE];
 
 	switch (reply->result) {
 	case OPEN_REFUSED_NO_SOCKET:
@@ -181,13 +182,12 @@ static void report_refusal(const struct session *session, const struct options *
 		break;
 	case OPEN_REFUSED_FILTER:
 	case OPEN_REFUSED_FILTER_KERNEL:
-		session_filter(session, options, joined, sizeof joined);
 		/* Compiled alone, the filter was sound. */
 		log_record(LOG_ERROR,
 			   reply->guarded && reply->result == OPEN_REFUSED_FILTER ?
 				   "cannot use filter together with the ssh guard, see -no-ssh-guard" :
 				   "cannot use filter",
-			   LOG_FIELDS(LOG_TEXT("reason", filter_refusal(reply)), LOG_TEXT("filter", joined)));
+			   LOG_FIELDS(LOG_TEXT("reason", filter_refusal(reply)), LOG_TEXT("filter", session->filter)));
 		break;
 	default:
 		log_record(LOG_ERROR, "cannot open interface",
@@ -199,33 +199,20 @@ static void report_refusal(const struct session *session, const struct options *
 
 static void report_filter(const struct session *session, const struct options *options)
 {
-	char joined[JOINED_FILTER_SIZE];
 	const char *message = "set filter";
 
-	session_filter(session, options, joined, sizeof joined);
 	if (session->reply.guarded)
 		message = options->filter[0] == '\0' ? "set filter to avoid capturing SSH session" :
 							"adjusted filter to avoid capturing SSH session";
 	if (!session->ssh_known)
 		log_record(LOG_WARN, "no ssh session is known: if there is one, it is captured too",
 			   LOG_FIELDS(LOG_TEXT("interface", options->interface)));
-	if (joined[0] != '\0')
-		log_record(LOG_INFO, message, LOG_FIELDS(LOG_TEXT("filter", joined)));
-}
-
-void session_filter(const struct session *session, const struct options *options, char *text,
-		    size_t size)
-{
-	if (!session->reply.guarded)
-		snprintf(text, size, "%s", options->filter);
-	else if (options->filter[0] == '\0')
-		snprintf(text, size, "%s", session->guard);
-	else
-		snprintf(text, size, "(%s) and (%s)", session->guard, options->filter);
+	if (session->filter[0] != '\0')
+		log_record(LOG_INFO, message, LOG_FIELDS(LOG_TEXT("filter", session->filter)));
 }
 
 int session_open(struct session *session, const struct options *options,
-		 const struct interface_facts *facts)
+		 const struct interface_facts *facts, const struct tpacket_req3 *ring)
 {
 	static struct open_request request;
 	int result;
@@ -235,12 +222,13 @@ int session_open(struct session *session, const struct options *options,
 		return -1;
 	}
 	make_guard(session, options);
-	fill_request(&request, options, facts, session->guard);
-	if (places_take() != 0 || places_check_memory(ring_bytes(&request.ring)) != 0)
+	fill_request(&request, options, facts, ring, session->guard);
+	if (slots_take() != 0 || slots_check_memory(protocol_ring_bytes(ring)) != 0)
 		return -1;
 	result = ask_helper(&request, &session->reply);
 	if (result != 0)
 		return result;
+	joined_filter(session->filter, session->reply.guarded ? session->guard : "", options->filter);
 	if (session->reply.result != OPEN_READY) {
 		report_refusal(session, options);
 		return -1;
@@ -251,7 +239,7 @@ int session_open(struct session *session, const struct options *options,
 				      LOG_NUMBER("link-type", (uint64_t)session->reply.link_type)));
 		return -1;
 	}
-	if (places_check_memory(0) != 0)
+	if (slots_check_memory(0) != 0)
 		return -1;
 	report_filter(session, options);
 	signal(SIGCHLD, SIG_IGN); /* how the helper ends is no longer asked: the kernel reaps it, wait(2) */

@@ -1,8 +1,9 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The writer's side of the protocol: from options to a packet fd. */
 #pragma once
 
+#include "common/protocol.h"
 #include "flags.h"
-#include "output/frame.h"
 #include "interfaces.h"
 
 #define SESSION_STOPPED (-2) /* a signal, or stdout's reader gone, before there was a capture; not logged */
@@ -10,6 +11,7 @@
 struct session {
 	struct open_reply reply;
 	char guard[GUARD_TEXT_SIZE];
+	char filter[JOINED_FILTER_SIZE]; /* that the kernel runs, guard and all */
 	bool ssh_known; /* false: there may be a session that the guard does not leave out */
 };
 
@@ -20,17 +22,13 @@ struct session {
 bool session_is_genuine(void);
 
 /*
- * Takes one of the places for captures in this network namespace, which it keeps: they bound kernel
+ * Takes one of the slots for captures in this network namespace, which it keeps: they bound kernel
  * memory that is charged to nobody. Asks the helper to open the interface with the guarded filter,
  * while a child of this process looks up the names in it. Logs how it went. Returns 0, -1 or
  * SESSION_STOPPED.
  */
 int session_open(struct session *session, const struct options *options,
-		 const struct interface_facts *facts);
-
-/* Writes the filter that the kernel runs, guard and all, as text. */
-void session_filter(const struct session *session, const struct options *options, char *text,
-		    size_t size);
+		 const struct interface_facts *facts, const struct tpacket_req3 *ring);
 
 /*
  * Tells the helper that the sandbox is closed and receives the packet fd. Call it once, inside

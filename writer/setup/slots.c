@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /* The bound of kernel memory: names in the abstract namespace, and what sock_diag(7) says of rings. */
 #include "slots.h"
 
@@ -14,30 +15,30 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/cleanup.h"
 #include "base/log.h"
+#include "common/cleanup.h"
 
 #define DUMP_BYTES 32768 /* what the kernel sends at a time is less */
 
 /* A name in the abstract namespace is per network namespace and gone with its holder, unix(7). */
-static int bind_place(unsigned int number)
+static int bind_slot(unsigned int number)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "cf-pcap.%u", number);
 
-	return bind(WRITER_PLACE_FD, (const struct sockaddr *)&name,
+	return bind(WRITER_SLOT_FD, (const struct sockaddr *)&name,
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length));
 }
 
-int places_take(void)
+int slots_take(void)
 {
 	errno = EADDRINUSE;
-	for (unsigned int number = 0; number < PLACES && errno == EADDRINUSE; number++)
-		if (bind_place(number) == 0)
+	for (unsigned int number = 0; number < SLOTS && errno == EADDRINUSE; number++)
+		if (bind_slot(number) == 0)
 			return 0;
 	if (errno == EADDRINUSE)
 		log_record(LOG_ERROR, "too many captures in this container, end one first",
-			   LOG_FIELDS(LOG_NUMBER("limit", PLACES)));
+			   LOG_FIELDS(LOG_NUMBER("limit", SLOTS)));
 	else
 		log_record(LOG_ERROR, "cannot take a place among the captures in this container",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
@@ -128,7 +129,7 @@ static bool cannot_be_counted(int error)
 	       error == EPERM || error == EACCES;
 }
 
-int places_check_memory(uint64_t more)
+int slots_check_memory(uint64_t more)
 {
 	uint64_t used;
 
@@ -139,9 +140,9 @@ int places_check_memory(uint64_t more)
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
 		return -1;
 	}
-	if (used + more <= PLACES_BYTES)
+	if (used + more <= SLOTS_BYTES)
 		return 0;
 	log_record(LOG_ERROR, "captures take up too much kernel memory in this container, end one first",
-		   LOG_FIELDS(LOG_NUMBER("bytes", used + more), LOG_NUMBER("limit", PLACES_BYTES)));
+		   LOG_FIELDS(LOG_NUMBER("bytes", used + more), LOG_NUMBER("limit", SLOTS_BYTES)));
 	return -1;
 }

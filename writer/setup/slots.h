@@ -1,3 +1,4 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
 /*
  * The bound of kernel memory. Rings are charged to nobody, so there are places for some captures in
  * a network namespace, and together they may take up so much.
@@ -8,11 +9,11 @@
 
 #include "common/protocol.h"
 
-#define PLACES 8
-#define PLACES_BYTES ((uint64_t)PLACES * RING_BYTES_MOST)
+#define SLOTS 8
+#define SLOTS_BYTES ((uint64_t)SLOTS * RING_BYTES_MOST)
 
 /* Takes a place, until this process and the helper are gone. Returns 0, or -1, logged. */
-int places_take(void);
+int slots_take(void);
 
 /*
  * Fails if all rings but root's, and `more` bytes, are too much: a place is free again when its holders
@@ -21,4 +22,4 @@ int places_take(void);
  * made in vain, and after, when it is counted itself, for those that were made at the same time.
  * Returns 0, or -1, logged.
  */
-int places_check_memory(uint64_t more);
+int slots_check_memory(uint64_t more);
