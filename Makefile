@@ -185,10 +185,11 @@ bench-plot:
 	@tests/install-packages bench
 	@cd tests && exec /usr/bin/python3 -m bench.plot
 
-# Ten minutes at a high rate, with readers that are slow or stall.
+# Ten minutes at a high rate, with readers that are slow or stall; SOAK=small: records of 40 bytes.
+SOAK ?= large
 soak:
 	@tests/install-packages bench
-	@cd tests && exec /usr/bin/python3 -m bench.soak $(SOAK_SECONDS)
+	@cd tests && exec /usr/bin/python3 -m bench.soak $(SOAK) $(SOAK_SECONDS)
 
 bench-programs: $(addprefix $(BUILD)/bench/,gen check floor)
 
