@@ -9,7 +9,8 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SOURCES = ["Makefile", "LICENSE", "README.md", "SECURITY.md", "NEWS", "common", "helper", "writer", "packaging"]
+SOURCES = ["Makefile", "LICENSE", "README.md", "SECURITY.md", "NEWS", "base", "common", "formats",
+           "helper", "writer", "packaging"]
 
 
 def copy_source(destination):
