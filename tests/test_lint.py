@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support import ROOT
+from support import GO_ENVIRONMENT, ROOT
 
 CACHE = ROOT / "packaging/bosh/src/cf-pcap/cache.c"
 SOURCES = [CACHE, *(path for folder in ("base", "common", "formats", "helper", "writer")
@@ -76,3 +76,10 @@ def test_shellcheck_is_quiet():
     scripts = list(shell_scripts())
     assert os.path.join(ROOT, "tests/run-checks") in scripts
     assert complaints(["shellcheck", "--exclude=SC1091", *scripts]) == ""  # debconf's library: not here
+
+
+def test_gofmt_and_go_vet_are_quiet():
+    server = "tests/platform/sshd/main.go"
+    formatted = subprocess.run(["gofmt", "-l", server], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    assert formatted.stdout == b""
+    assert complaints(["go", "vet", server], env=GO_ENVIRONMENT) == ""

@@ -11,7 +11,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from container import Container, copy_lifecycle  # noqa: E402
-from remote import Remote, make_keys  # noqa: E402
+from remote import SERVERS, Remote, make_keys  # noqa: E402
+from support import GO_ENVIRONMENT  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -48,19 +49,23 @@ def container(init, lifecycle):
 
 @pytest.fixture(scope="session")
 def keys(cell):
+    """And the stand-in for diego-sshd."""
     folder = cell / "keys"
     folder.mkdir()
     make_keys(folder)
+    subprocess.run(["go", "build", "-o", folder / "diego-sshd", HERE / "sshd/main.go"], check=True,
+                   env=GO_ENVIRONMENT)
     return folder
 
 
-@pytest.fixture(scope="module")
-def served_container(container, keys, tmp_path_factory):
+@pytest.fixture(scope="module", params=list(SERVERS))
+def served_container(request, init, lifecycle, keys, tmp_path_factory):
     """With ssh, an app, and TLS in front of both."""
-    remote = Remote(container, keys, tmp_path_factory.mktemp("served"))
-    remote.serve_app()
-    remote.serve_tls()
-    return remote
+    with Container(init, lifecycle) as container:
+        remote = Remote(container, keys, tmp_path_factory.mktemp("served"), request.param)
+        remote.serve_app()
+        remote.serve_tls()
+        yield remote
 
 
 @pytest.fixture
@@ -68,3 +73,4 @@ def remote(served_container):
     """A user at home; what he started ends with the test."""
     yield served_container
     served_container.end()
+    served_container.end_captures()

@@ -4,6 +4,7 @@ import ctypes
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -220,14 +221,16 @@ class Container:
             out.seek(0), err.seek(0)
             return subprocess.CompletedProcess(args, status, out.read(), err.read())
 
-    def captures(self):
-        """The processes of cf-pcap that are inside, by their number on the cell."""
+    def processes_named(self, pattern):
+        """Those inside whose name the regular expression is, by their number on the cell."""
         mine = os.readlink(f"/proc/{self.init.pid}/ns/pid")
         found = []
-        for comm in Path("/proc").glob("[0-9]*/comm"):
-            try:
-                if comm.read_text() == "cf-pcap\n" and os.readlink(comm.parent / "ns/pid") == mine:
-                    found.append(int(comm.parent.name))
-            except (FileNotFoundError, ProcessLookupError):
-                pass  # it has just ended
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                name = (folder / "comm").read_text().rstrip("\n")
+                if re.fullmatch(pattern, name) and os.readlink(folder / "ns/pid") == mine:
+                    found.append(int(folder.name))
         return found
+
+    def captures(self):
+        return self.processes_named("cf-pcap")

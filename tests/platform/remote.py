@@ -1,16 +1,26 @@
-"""A user on his own machine: OpenSSH's client in the cell's network, its sshd in the container as
-stand-in for diego-sshd, and nginx as stand-in for the TLS proxy in front of app and sshd."""
+"""A user on his own machine: OpenSSH's client in the cell's network; in the container its sshd, or
+the stand-in for diego-sshd, and nginx as stand-in for the TLS proxy in front of app and sshd."""
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 from container import Container
 from support import USER, Namespace, enter_namespace, wait_until
 
+ESTABLISHED, LISTEN = "01", "0A"  # as /proc/net/tcp has them
 ENVOY_PORTS = ('[{"external":61012,"internal":8080,"external_tls_proxy":61014,"internal_tls_proxy":61001},'
                '{"external":61013,"internal":2222,"external_tls_proxy":61015,"internal_tls_proxy":61002}]')
 PLAIN_PORTS = '[{"external":61001,"internal":8080},{"external":61002,"internal":2222}]'
+
+# Both notice within seconds that the network is cut: minutes as they are.
+SERVERS = {
+    "openssh": ["/usr/sbin/sshd", "-D", "-e", "-f", "/home/vcap/ssh/config"],
+    "diego-sshd": ["/home/vcap/ssh/diego-sshd", "-host-key", "/home/vcap/ssh/host_key",
+                   "-authorized-key", "/home/vcap/ssh/user_key.pub", "-keepalive", "1s"],
+}
 
 # diego-sshd sets no SSH_CONNECTION; PLAIN_SSH keeps it, for a container with an ordinary sshd.
 SSHD_CONFIG = """
@@ -76,7 +86,7 @@ stream {{
 
 
 def make_keys(folder):
-    """Once for all containers."""
+    """What the servers need, once for all containers."""
     for name in ("host_key", "user_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -84,21 +94,23 @@ def make_keys(folder):
                    check=True, stderr=subprocess.DEVNULL)
 
 
-def listening(container, port):
-    lines = Path(f"/proc/{container.init.pid}/net/tcp").read_text().splitlines()[1:]
-    return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in lines)
+def sockets(container, port, state):
+    """How many TCP sockets of the container have that local port and state. Go listens on IPv6 for both."""
+    lines = [line.split() for table in ("tcp", "tcp6")
+             for line in Path(f"/proc/{container.init.pid}/net/{table}").read_text().splitlines()[1:]]
+    return sum(line[1].endswith(f":{port:04X}") and line[3] == state for line in lines)
 
 
 class Remote:
     """The container's services, and what its user runs at home, in a folder of his."""
 
-    def __init__(self, container: Container, keys, folder):
+    def __init__(self, container: Container, keys, folder, server, env=None):
         self.container, self.folder = container, folder
         self.config = folder / "ssh_config"
         self.config.write_text(SSH_CONFIG.format(address=container.ADDRESS, folder=keys))
         self.clients = []
         home = container.root / "home/vcap"
-        for name, files in (("ssh", ["host_key", "user_key.pub"]), ("nginx", ["key", "cert"])):
+        for name, files in (("ssh", ["host_key", "user_key.pub", "diego-sshd"]), ("nginx", ["key", "cert"])):
             (home / name).mkdir()
             for file in files:
                 shutil.copy(keys / file, home / name)
@@ -107,13 +119,14 @@ class Remote:
         for path in home.rglob("*"):
             os.chown(path, USER, USER)
         (home / "ssh/host_key").chmod(0o600)
-        Namespace.sysctl(container.name, "net.ipv4.tcp_retries2=3")  # a cut network is noticed in seconds
-        self.serve("/usr/sbin/sshd", "-D", "-e", "-f", "/home/vcap/ssh/config", port=2222)
+        (home / "ssh/diego-sshd").chmod(0o755)
+        Namespace.sysctl(container.name, "net.ipv4.tcp_retries2=3", "net.ipv4.tcp_keepalive_probes=2")
+        self.serve(*SERVERS[server], port=2222, env={"HOME": "/home/vcap", "USER": "vcap", **(env or {})})
 
-    def serve(self, *args, port):
+    def serve(self, *args, port, env=None):
         with open(self.folder / f"server-{port}.log", "wb") as log:
-            server = self.container.spawn(*args, stdout=log, stderr=log)
-        wait_until(lambda: listening(self.container, port) or server.poll() is not None)
+            server = self.container.spawn(*args, env=env, stdout=log, stderr=log)
+        wait_until(lambda: sockets(self.container, port, LISTEN) or server.poll() is not None)
         assert server.poll() is None, Path(log.name).read_text()
 
     def serve_tls(self):
@@ -152,3 +165,10 @@ class Remote:
                 if stream:
                     stream.close()
         self.clients = []
+
+    def end_captures(self):
+        """Those that their client's end did not end."""
+        for pid in self.container.captures():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not self.container.captures())
