@@ -149,6 +149,14 @@ class Remote:
         self.clients.append(client)
         return client
 
+    def capture(self, command, path, **options):
+        """Starts a command that writes to `path` at home; returns when the capture is under way."""
+        path.unlink(missing_ok=True)
+        client = self.spawn(f"{command} > {path}", **options)
+        wait_until(lambda: path.exists() and path.stat().st_size >= 24 or client.poll() is not None)
+        assert client.poll() is None, client.stderr.read()
+        return client
+
     def run(self, command, timeout=30, **options):
         client = self.spawn(command, stdout=subprocess.PIPE, **options)
         out, err = client.communicate(timeout=timeout)

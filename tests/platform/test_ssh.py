@@ -38,15 +38,6 @@ def chatter(remote):
         process.kill()
 
 
-def capture_home(remote, command, path, **options):
-    """Starts a command that writes to `path` at home; returns when the capture is under way."""
-    path.unlink(missing_ok=True)
-    client = remote.spawn(f"{command} > {path}", **options)
-    wait_until(lambda: path.exists() and path.stat().st_size >= 24 or client.poll() is not None)
-    assert client.poll() is None, client.stderr.read()
-    return client
-
-
 def assert_gone(remote, within=GONE_S):
     wait_until(lambda: not remote.container.captures(), within)
 
@@ -61,7 +52,7 @@ def assert_intact(path):
 def test_the_plain_http_behind_the_tls_proxy_is_what_the_example_captures(remote):
     path = remote.folder / "capture.pcap"
     example = "ssh app \"/tmp/lifecycle/cf-pcap -interface lo -filter 'tcp port 8080'\""
-    capture_home(remote, example, path, instance_ports=ENVOY_PORTS)
+    remote.capture(example, path, instance_ports=ENVOY_PORTS)
     for number in range(3):
         remote.run(f"curl -sk --max-time 10 https://10.9.0.1:61001/secret-{number}")
     wait_until(lambda: b"GET /secret-2 HTTP/1." in path.read_bytes())
@@ -74,7 +65,7 @@ def test_the_plain_http_behind_the_tls_proxy_is_what_the_example_captures(remote
 
 def test_the_same_requests_on_eth0_are_ciphertext(remote):
     path = remote.folder / "capture.pcap"
-    capture_home(remote, f"ssh app {HELPER} -interface eth0 tcp port 61001", path, instance_ports=ENVOY_PORTS)
+    remote.capture(f"ssh app {HELPER} -interface eth0 tcp port 61001", path, instance_ports=ENVOY_PORTS)
     remote.run("curl -sk --max-time 10 https://10.9.0.1:61001/secret")
     wait_until(lambda: len(read_pcap(path).records) > 10)
     assert b"/secret" not in path.read_bytes()
@@ -146,7 +137,7 @@ EVERY_END = [(host, number) for host in ("app", "app-tls")
 def end_client(remote, host, number, packets):
     """Of a capture on lo, after some packets if there are any."""
     path = remote.folder / "capture.pcap"
-    client = capture_home(remote, f"ssh {host} {HELPER} -interface lo", path, instance_ports=ENVOY_PORTS)
+    client = remote.capture(f"ssh {host} {HELPER} -interface lo", path, instance_ports=ENVOY_PORTS)
     wait_until(lambda: len(remote.container.captures()) == 1)  # the helper is gone, or about to be
     if packets:
         wait_until(lambda: path.stat().st_size > 1000)
@@ -188,7 +179,7 @@ def test_nothing_is_left_when_a_stalled_client_is_killed(remote, chatter):
     """The capture cannot write then, since the pipe is full (or sshd was first to give up)."""
     path = remote.folder / "capture.pcap"
     chatter(size=60000, pause=0.0005)
-    client = capture_home(remote, f"ssh app {HELPER} -interface lo", path, instance_ports=ENVOY_PORTS)
+    client = remote.capture(f"ssh app {HELPER} -interface lo", path, instance_ports=ENVOY_PORTS)
     os.killpg(client.pid, signal.SIGSTOP)
     wait_until(lambda: is_stalled(remote.container), 30)
     os.killpg(client.pid, signal.SIGKILL)
@@ -198,7 +189,7 @@ def test_nothing_is_left_when_a_stalled_client_is_killed(remote, chatter):
 def cut_network(remote):
     """sshd notices by its keepalive, or by TCP giving up; from then on the capture has a second."""
     path = remote.folder / "capture.pcap"
-    capture_home(remote, f"ssh app {HELPER} -interface lo", path, instance_ports=ENVOY_PORTS)
+    remote.capture(f"ssh app {HELPER} -interface lo", path, instance_ports=ENVOY_PORTS)
     ip("-n", remote.container.peer, "link", "set", "gen0", "down")
     try:
         wait_until(lambda: not sockets(remote.container, 2222, ESTABLISHED), 30)
