@@ -187,9 +187,10 @@ def test_nothing_is_left_when_a_stalled_client_is_killed(remote, chatter):
 
 
 def cut_network(remote):
-    """sshd notices by its keepalive, or by TCP giving up; from then on the capture has a second."""
+    """sshd notices by its keepalive, or by TCP giving up; from then on the capture has a second.
+    The kernel's own ICMP on lo, when it finds no way, is filtered out."""
     path = remote.folder / "capture.pcap"
-    remote.capture(f"ssh app {HELPER} -interface lo", path, instance_ports=ENVOY_PORTS)
+    remote.capture(f"ssh app {HELPER} -interface lo udp port 9999", path, instance_ports=ENVOY_PORTS)
     ip("-n", remote.container.peer, "link", "set", "gen0", "down")
     try:
         wait_until(lambda: not sockets(remote.container, 2222, ESTABLISHED), 30)
