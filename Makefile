@@ -115,6 +115,12 @@ check:
 	@tests/install-packages check
 	@tests/run-checks
 
+# On every kernel that Debian's suites hold, and on arm64, in emulated machines: some two hours. As
+# root; KERNELS="6.12 arm64" for those whose names contain one of these words.
+check-kernels:
+	@tests/install-packages kernels
+	@cd tests && PYTHONPATH=. exec /usr/bin/python3 -m kernels.check $(KERNELS)
+
 # Everything but the two main()s, for the tests that call functions: built apart, without LTO,
 # because no archive of every compiler's LTO objects can be linked.
 SOURCES_TESTED = $(filter-out %/main.c,$(wildcard common/*.c helper/*.c) $(WRITER_SOURCES))
@@ -211,6 +217,6 @@ $(BUILD)/bench/ring_image: tests/bench/ring_image.c writer/capture/capture.c Mak
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit unit-build fuzz fuzz-build install uninstall demo check bench bench-plot \
+.PHONY: all unit unit-build fuzz fuzz-build install uninstall demo check check-kernels bench bench-plot \
 	bench-programs soak clean
 .SECONDARY: $(UNIT_OBJECTS)

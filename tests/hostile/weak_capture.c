@@ -1,6 +1,7 @@
 /*
  * The split as one would first write it, for the attacks to work on: a program with cap_net_raw
- * that opens a packet socket, drops the capability, and goes on as a process like any other.
+ * that opens a packet socket, drops the capability, and goes on as a process like any other. A line
+ * on stdout says that it got so far.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -18,6 +19,8 @@ int main(int argc, char **argv)
 	if (socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)) < 0 || cap_set_proc(none) != 0)
 		return 1;
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	if (write(STDOUT_FILENO, "\n", 1) != 1)
+		return 1;
 	usleep(life_ms * 1000);
 	return 0;
 }

@@ -52,7 +52,8 @@ def kernel_image(apt, kernel):
     modules = folder / "modules.cpio"
     if not modules.exists():
         parts = unpack(apt.download_kernel(kernel), fresh(folder) / "unpacked")
-        shutil.copy(next((parts / "boot").glob("vmlinuz-*")), folder / "vmlinuz")
+        [image] = [*parts.glob("boot/vmlinuz-*"), *parts.glob("usr/lib/modules/*/vmlinuz")]
+        shutil.copy(image, folder / "vmlinuz")
         write_cpio(collect_modules(parts, folder / "chosen"), modules)
         shutil.rmtree(parts)
     return folder / "vmlinuz", modules

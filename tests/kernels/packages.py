@@ -11,6 +11,7 @@ CACHE = ROOT / "build/kernels"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 FALLBACK = "http://deb.debian.org/debian"
 ROOT_SUITE = "trixie"  # its packages have everything in /usr: they can be unpacked without a script
+RELEASE = re.search(r"^VERSION_CODENAME=(\S+)", Path("/etc/os-release").read_text(), re.M)[1]
 LISTS_LAST_S = 24 * 3600
 
 
@@ -42,22 +43,20 @@ class Kernel:
 def mirrors():
     """(URL of Debian's archive, of its security archive), from what this machine installs from."""
     lines = run("apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages")
-    release = Path("/etc/os-release").read_text()
-    codename = re.search(r"^VERSION_CODENAME=(\S+)", release, re.M)[1]
     found = {}
     for name, component, url in (line.split() for line in lines.splitlines()):
         if component == "main":
             found.setdefault(name, url.rstrip("/"))
-    main = found.get(codename, FALLBACK)
-    return main, found.get(f"{codename}-security", f"{main}-security")
+    main = found.get(RELEASE, FALLBACK)
+    return main, found.get(f"{RELEASE}-security", f"{main}-security")
 
 
 class Apt:
     """The suites' packages for some architectures."""
 
-    def __init__(self, suites, architectures):
+    def __init__(self, name, suites, architectures):
         self.suites, self.architectures = suites, architectures
-        self.folder = CACHE / ("apt-" + "-".join(architectures) + f"-{len(suites)}")
+        self.folder = CACHE / f"apt-{name}"
         self.archives = CACHE / "archives"
         for folder in (self.folder / "lists/partial", self.folder / "partial", self.archives / "partial"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -114,9 +113,9 @@ class Apt:
         depends = run(*self._apt("apt-cache", "depends", "--no-recommends", "--no-suggests", wanted))
         parts = re.findall(r"Depends: (linux-(?:binary|modules)-\S+)", depends)
         parts = [part if ":" in part else f"{part}:{kernel.architecture}" for part in parts]
-        return self._download(wanted, *(f"{part}={kernel.version}" for part in parts))
+        return self.download(wanted, *(f"{part}={kernel.version}" for part in parts))
 
-    def _download(self, *packages):
+    def download(self, *packages):
         names = self._file_names("download", *packages)
         subprocess.run(self._apt("apt-get", "-qq", "download", *packages), check=True, cwd=self.archives)
         return [self.archives / name for name in names]

@@ -156,10 +156,10 @@ static bool hunt(struct prey *prey, char **argv, long life_ms, bool once_ready, 
 	if (once_ready)
 		poll(&output, 1, START_MS);
 	until = now_ms() + random() % (once_ready ? READY_LIFE_MS : life_ms);
-	while (now_ms() < until) {
+	do {
 		find_processes(prey);
 		sweep(prey);
-	}
+	} while (now_ms() < until);
 	ready = is_ready(prey->output);
 	end(prey, all);
 	for (until = now_ms() + MOURNING_MS; lives(prey) && now_ms() < until;)

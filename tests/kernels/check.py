@@ -1,0 +1,66 @@
+"""make check-kernels: every kernel that Debian's suites hold. Ends with "N passed, N failed"."""
+import sys
+
+from kernels.packages import Apt
+from kernels.suite import AMD64, ARM64, ARM64_16K, Suite, checks
+
+OLDEST, NEWEST = 0, -1
+# (suite, series or "", which, the package's name)
+CHOICES = [
+    ("bullseye", "5.10.", OLDEST, AMD64),
+    ("bullseye-security", "5.10.", NEWEST, AMD64),
+    ("bookworm", "6.1.", NEWEST, AMD64),
+    ("bookworm-security", "6.1.", NEWEST, AMD64),
+    ("bookworm-backports", "", OLDEST, AMD64),
+    ("bookworm-backports", "", NEWEST, AMD64),
+    ("trixie", "", NEWEST, AMD64),
+    ("trixie-security", "", NEWEST, AMD64),
+    ("trixie-backports", "", NEWEST, AMD64),
+    ("sid", "", NEWEST, AMD64),
+    ("bookworm-security", "6.1.", NEWEST, ARM64),
+    ("trixie", "", NEWEST, ARM64_16K),
+]
+NOT_IN_DEBIAN = "Ubuntu's kernels (5.15, 6.8: those of stemcells)"
+STARTS, OLD_STARTS = 300, 100
+
+
+def choose(apt):
+    """(kernels, what could not be had)"""
+    known = {pattern: apt.kernels(pattern) for pattern in (AMD64, ARM64, ARM64_16K)}
+    chosen, missing = {}, [NOT_IN_DEBIAN]
+    for suite, series, which, pattern in CHOICES:
+        there = [kernel for kernel in known[pattern] if suite in kernel.suites and kernel.version.startswith(series)]
+        if there:
+            chosen[there[which]] = True
+        else:
+            missing.append(f"{suite} {series}: this mirror holds no {pattern}")
+    return list(chosen), missing
+
+
+def report(kernel, result):
+    """Prints what was found in one machine. Returns (passed, failed)."""
+    found = checks(kernel, result)
+    failures = [(name, problem) for name, problem in found if problem is not None]
+    for name, problem in failures:
+        print(f"--- {kernel}: {name}\n{problem}")
+    theft = "; ".join(f"{prey} {score['lost']} of {score['starts']}" for prey, score in result.theft.items())
+    print(f"{kernel}: {len(found) - len(failures)} passed, {len(failures)} failed, {result.seconds:.0f} s; "
+          f"sockets lost: {theft or 'not counted'}", flush=True)
+    return len(found) - len(failures), len(failures)
+
+
+def main():
+    apt = Apt("all", list(dict.fromkeys(suite for suite, *_ in CHOICES)), ["amd64", "arm64"])
+    kernels, missing = choose(apt)
+    if sys.argv[1:]:
+        kernels = [kernel for kernel in kernels if any(word in str(kernel) for word in sys.argv[1:])]
+    for what in missing:
+        print(f"not to be had here: {what}", flush=True)
+    counts = [report(kernel, result) for kernel, result in Suite(apt, STARTS, OLD_STARTS).run_all(kernels)]
+    passed, failed = (sum(column) for column in zip(*counts))
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
