@@ -5,7 +5,7 @@ from kernels.packages import Apt
 from kernels.suite import AMD64, ARM64, ARM64_16K, Suite, checks
 
 OLDEST, NEWEST = 0, -1
-# (suite, series or "", which, the package's name)
+# (suite, series or "", which, flavour)
 CHOICES = [
     ("bullseye", "5.10.", OLDEST, AMD64),
     ("bullseye-security", "5.10.", NEWEST, AMD64),
@@ -26,14 +26,14 @@ STARTS, OLD_STARTS = 300, 100
 
 def choose(apt):
     """(kernels, what could not be had)"""
-    known = {pattern: apt.kernels(pattern) for pattern in (AMD64, ARM64, ARM64_16K)}
+    known = {flavour: apt.kernels(flavour) for flavour in (AMD64, ARM64, ARM64_16K)}
     chosen, missing = {}, [NOT_IN_DEBIAN]
-    for suite, series, which, pattern in CHOICES:
-        there = [kernel for kernel in known[pattern] if suite in kernel.suites and kernel.version.startswith(series)]
+    for suite, series, which, flavour in CHOICES:
+        there = [kernel for kernel in known[flavour] if suite in kernel.suites and kernel.version.startswith(series)]
         if there:
             chosen[there[which]] = True
         else:
-            missing.append(f"{suite} {series}: this mirror holds no {pattern}")
+            missing.append(f"{flavour} {series}* of {suite}: not in the suites that the mirror serves")
     return list(chosen), missing
 
 
@@ -56,6 +56,8 @@ def main():
         kernels = [kernel for kernel in kernels if any(word in str(kernel) for word in sys.argv[1:])]
     for what in missing:
         print(f"not to be had here: {what}", flush=True)
+    if not kernels:
+        sys.exit("no kernel to run")
     counts = [report(kernel, result) for kernel, result in Suite(apt, STARTS, OLD_STARTS).run_all(kernels)]
     passed, failed = (sum(column) for column in zip(*counts))
     print(f"{passed} passed, {failed} failed")

