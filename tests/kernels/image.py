@@ -35,8 +35,7 @@ def root_image(apt, architecture):
         for name in ("bin", "sbin", "lib", "lib64"):
             (folder / "usr" / name).mkdir(parents=True)
             (folder / name).symlink_to(f"usr/{name}")
-        wanted = [f"{package}:{architecture}" for package in PACKAGES]
-        unpack(apt.download_with_dependencies(*wanted), folder)
+        unpack(apt.download_with_dependencies(architecture, *PACKAGES), folder)
         for name in UNNEEDED:
             shutil.rmtree(folder / name, ignore_errors=True)
         for name in ("proc", "sys", "dev", "run", "tmp", "stage", "root"):

@@ -73,13 +73,14 @@ class Apt:
             f"deb {words} {security if suite.endswith('-security') else main} {suite} main\n"
             for suite in self.suites))
 
-    def _apt(self, program, *words):
+    def _apt(self, program, *words, native=None):
+        architectures = [native] if native else self.architectures
         settings = {
             "Dir::Etc::sourcelist": self.folder / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
             "Dir::State": self.folder, "Dir::State::Lists": self.folder / "lists",
             "Dir::State::status": self.folder / "status", "Dir::Cache": self.folder,
-            "Dir::Cache::archives": self.archives, "Dir::Cache::pkgcache": "pkgcache.bin",
-            "APT::Architecture": self.architectures[0], "APT::Architectures": ",".join(self.architectures),
+            "Dir::Cache::archives": self.archives, "Dir::Cache::pkgcache": f"{'-'.join(architectures)}.bin",
+            "APT::Architecture": architectures[0], "APT::Architectures": ",".join(architectures),
             "APT::Default-Release": ROOT_SUITE, "APT::Sandbox::User": "root", "Acquire::Retries": 3,
             "Acquire::Languages": "none",
         }
@@ -125,16 +126,17 @@ class Apt:
         subprocess.run(self._apt("apt-get", "-qq", "download", *packages), check=True, cwd=self.archives)
         return [self.archives / name for name in names]
 
-    def download_with_dependencies(self, *packages):
-        """What an installation onto an empty disk would need, from ROOT_SUITE."""
+    def download_with_dependencies(self, architecture, *packages):
+        """What an installation onto an empty disk of that architecture would need, from ROOT_SUITE."""
         words = ["install", "--yes", "--no-install-recommends", *packages]
-        names = self._file_names(*words)
-        subprocess.run(self._apt("apt-get", "-qq", "--download-only", *words), check=True)
+        names = self._file_names(*words, native=architecture)
+        subprocess.run(self._apt("apt-get", "-qq", "--download-only", *words, native=architecture), check=True)
         return [self.archives / name for name in names]
 
-    def _file_names(self, *words):
+    def _file_names(self, *words, native=None):
         """Asked with an empty cache: what is there already is not printed."""
-        uris = run(*self._apt("apt-get", "-qq", "-o", f"Dir::Cache::archives={self.folder}", "--print-uris", *words))
+        empty = ["-o", f"Dir::Cache::archives={self.folder}"]
+        uris = run(*self._apt("apt-get", "-qq", *empty, "--print-uris", *words, native=native))
         return re.findall(r"^'\S+' (\S+)", uris, re.M)
 
 
