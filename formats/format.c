@@ -28,6 +28,11 @@ size_t format_record_length(const struct format *format, uint32_t captured)
 					     pcapng_record_length(captured);
 }
 
+size_t format_heartbeat(const struct format *format, uint8_t *out, const struct format_statistics *statistics)
+{
+	return format->kind == FORMAT_PCAP ? 0 : pcapng_heartbeat(format, out, statistics);
+}
+
 size_t format_trailer(const struct format *format, uint8_t *out,
 		      const struct format_statistics *statistics)
 {

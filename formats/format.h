@@ -40,8 +40,8 @@ struct record_head {
 struct format_statistics {
 	uint64_t received, dropped; /* packets: those the filter passed, those of them that were lost */
 	uint64_t printed;           /* packets in the file */
-	uint64_t ended;             /* nanoseconds since the epoch */
-	const char *why;            /* why the capture stopped */
+	uint64_t ended;             /* nanoseconds since the epoch; of a heartbeat: no older packet follows */
+	const char *why;            /* why the capture stopped; not in a heartbeat */
 };
 
 #define FORMAT_RECORD_HEAD_MAX 28 /* bytes: an enhanced packet block's fixed part */
@@ -60,6 +60,9 @@ size_t format_record_tail(const struct format *format, uint8_t *out, uint32_t ca
 
 /* Bytes of a whole record with `captured` bytes of packet. */
 size_t format_record_length(const struct format *format, uint32_t captured);
+
+/* Writes how far it has come to out (FORMAT_TRAILER_SIZE bytes). Returns its length, 0 for pcap, which has no place for it. */
+size_t format_heartbeat(const struct format *format, uint8_t *out, const struct format_statistics *statistics);
 
 /* Writes the file's end to out (FORMAT_TRAILER_SIZE bytes). Returns its length, 0 for pcap. */
 size_t format_trailer(const struct format *format, uint8_t *out,

@@ -167,22 +167,40 @@ size_t pcapng_record_tail(uint8_t *out, uint32_t captured)
 	return (size_t)(put_u32(at, (uint32_t)pcapng_record_length(captured)) - out);
 }
 
-size_t pcapng_trailer(const struct format *format, uint8_t *out,
-		      const struct format_statistics *statistics)
+static uint8_t *begin_statistics(uint8_t *block, uint64_t time)
 {
-	const uint64_t end = time_units(format, statistics->ended);
-	uint8_t *at = begin_block(out, BLOCK_INTERFACE_STATISTICS);
+	uint8_t *at = begin_block(block, BLOCK_INTERFACE_STATISTICS);
 
 	at = put_u32(at, 0); /* the only interface */
-	at = put_u32(put_u32(at, (uint32_t)(end >> 32)), (uint32_t)end);
-	at = put_text_option(at, OPTION_COMMENT, statistics->why);
-	at = put_time_option(at, ISB_START_TIME, time_units(format, format->started));
-	at = put_time_option(at, ISB_END_TIME, end);
-	/* What a packet socket can know is the last three. Readers look at the first two, as dumpcap's. */
+	return put_u32(put_u32(at, (uint32_t)(time >> 32)), (uint32_t)time);
+}
+
+/* What a packet socket can know is the last three. Readers look at the first two, as dumpcap's. */
+static uint8_t *put_counts(uint8_t *at, const struct format_statistics *statistics)
+{
 	at = put_count_option(at, ISB_RECEIVED, statistics->received);
 	at = put_count_option(at, ISB_DROPPED, statistics->dropped);
 	at = put_count_option(at, ISB_FILTER_ACCEPTED, statistics->received);
 	at = put_count_option(at, ISB_SYSTEM_DROPPED, statistics->dropped);
-	at = put_count_option(at, ISB_DELIVERED, statistics->printed);
-	return (size_t)(end_block(out, at) - out);
+	return put_count_option(at, ISB_DELIVERED, statistics->printed);
+}
+
+size_t pcapng_heartbeat(const struct format *format, uint8_t *out, const struct format_statistics *statistics)
+{
+	uint8_t *at = begin_statistics(out, time_units(format, statistics->ended));
+
+	at = put_time_option(at, ISB_START_TIME, time_units(format, format->started));
+	return (size_t)(end_block(out, put_counts(at, statistics)) - out);
+}
+
+size_t pcapng_trailer(const struct format *format, uint8_t *out,
+		      const struct format_statistics *statistics)
+{
+	const uint64_t end = time_units(format, statistics->ended);
+	uint8_t *at = begin_statistics(out, end);
+
+	at = put_text_option(at, OPTION_COMMENT, statistics->why);
+	at = put_time_option(at, ISB_START_TIME, time_units(format, format->started));
+	at = put_time_option(at, ISB_END_TIME, end);
+	return (size_t)(end_block(out, put_counts(at, statistics)) - out);
 }

@@ -24,6 +24,7 @@ class PcapngFile:
     snaplen: int = -1
     nano: bool = False
     records: list = field(default_factory=list)
+    heartbeats: list = field(default_factory=list)  # (records before it, its options and "time")
 
 
 def padded(length):
@@ -82,19 +83,24 @@ def read_packet(file, body):
 
 
 def read_statistics(file, body):
+    """The one with an end time is the last; those before it are heartbeats."""
     number, high, low = struct.unpack_from("<III", body)
-    assert number == 0
-    file.statistics = read_options(STATISTICS, body[12:])
-    for name, value in file.statistics.items():
+    assert number == 0 and not file.statistics, "something behind the final statistics"
+    options, unit = read_options(STATISTICS, body[12:]), 1 if file.nano else 1000
+    for name, value in options.items():
         if name in ("start", "end"):
-            file.statistics[name] = read_time(value) * (1 if file.nano else 1000)
+            options[name] = read_time(value) * unit
         elif name != "comment":
-            file.statistics[name] = int.from_bytes(value, "little")
-    assert (high << 32 | low) * (1 if file.nano else 1000) == file.statistics["end"]
+            options[name] = int.from_bytes(value, "little")
+    if "end" in options:
+        file.statistics = options
+        assert (high << 32 | low) * unit == options["end"]
+    else:
+        file.heartbeats.append((len(file.records), {**options, "time": (high << 32 | low) * unit}))
 
 
 def read_pcapng(path):
-    """One section header, one interface, packets, one statistics block, and nothing else."""
+    """One section header, one interface, packets and heartbeats, one statistics block, and nothing else."""
     with open(path, "rb") as stream:
         content = stream.read()
     file, kinds, at = PcapngFile(), [], 0
@@ -107,5 +113,6 @@ def read_pcapng(path):
         kinds.append(kind)
         readers[kind](file, content[at + 8:at + length - 4])
         at += length
-    assert kinds == [SECTION, INTERFACE] + [PACKET] * len(file.records) + [STATISTICS], "order of blocks"
+    assert kinds[:2] == [SECTION, INTERFACE] and kinds[-1] == STATISTICS and file.statistics, "order of blocks"
+    assert set(kinds[2:-1]) <= {PACKET, STATISTICS}, "order of blocks"
     return file

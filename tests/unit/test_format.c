@@ -88,6 +88,7 @@ static void pcap_has_nothing_behind_records_or_at_the_end(void **state)
 	assert_int_equal(format_record_length(&format, 61), 16 + 61);
 	assert_int_equal(format_trailer(&format, out, &statistics), 0);
 	assert_int_equal(format_trailer_length(&format), 0);
+	assert_int_equal(format_heartbeat(&format, out, &statistics), 0);
 }
 
 #define SECTION_LENGTH (28 + 4 + 8 + 4 + sizeof "cf-pcap " CFPCAP_VERSION - 1 + APP_PADDING + 4)
@@ -224,6 +225,25 @@ static void pcapng_ends_with_statistics(void **state)
 	assert_true(sizeof EXPECTED <= format_trailer_length(&format));
 }
 
+static void a_pcapng_heartbeat_is_statistics_without_an_end(void **state)
+{
+	static const uint8_t EXPECTED[] = {
+		5, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0x03, 2, 1, 0, 0x07, 6, 5, 4, /* interface, time */
+		2, 0, 8, 0, 3,	 2, 1, 0, 7, 6, 5, 4,				    /* start */
+		4, 0, 8, 0, 3,	 0, 0, 0, 0, 0, 0, 0,				    /* received */
+		5, 0, 8, 0, 2,	 0, 0, 0, 0, 0, 0, 0,				    /* dropped */
+		6, 0, 8, 0, 3,	 0, 0, 0, 0, 0, 0, 0,				    /* accepted */
+		7, 0, 8, 0, 2,	 0, 0, 0, 0, 0, 0, 0,				    /* dropped by the system */
+		8, 0, 8, 0, 1,	 0, 0, 0, 0, 0, 0, 0,				    /* delivered */
+		0, 0, 0, 0, 100, 0, 0, 0,
+	};
+	const struct format format = format_of(FORMAT_PCAPNG, false);
+	const struct format_statistics statistics = { .received = 3, .dropped = 2, .printed = 1, .ended = format.started };
+
+	(void)state;
+	assert_out(format_heartbeat(&format, out, &statistics), EXPECTED, sizeof EXPECTED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +259,7 @@ int main(void)
 		cmocka_unit_test(pcapng_times_survive_the_year_2038),
 		cmocka_unit_test(pcapng_packets_are_padded_to_32_bits),
 		cmocka_unit_test(pcapng_ends_with_statistics),
+		cmocka_unit_test(a_pcapng_heartbeat_is_statistics_without_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
