@@ -8,10 +8,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/audience.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/version.h"
 #include "capture/capture.h"
+#include "capture/ending.h"
 #include "capture/ring.h"
 #include "common/protocol.h"
 #include "output/frame.h"
@@ -85,16 +87,25 @@ static void describe_system(struct format *format)
 	format->system = text;
 }
 
-/* There will be no capture: a failure, or an end as asked for, without a file. */
-static int not_begun(int result)
+/* Why there will be no capture, though nothing has failed. */
+static void report_called_off(const struct audience *audience)
 {
 	const char *signal_name = stop_signal_name();
+	const char *reason = stop_asked() ? ending_text(ENDING_ASKED) : "the reader of stdout is gone";
+	const char *hint = stop_reason() == STOP_INPUT_ENDED && audience->early ? AUDIENCE_EARLY_HINT : NULL;
 
-	if (result != SESSION_STOPPED)
-		return EXIT_FAILED;
 	log_record(LOG_INFO, "stopped before the capture began",
 		   signal_name != NULL ? LOG_FIELDS(LOG_TEXT("signal", signal_name)) :
-					 LOG_FIELDS(LOG_TEXT("reason", "the reader of stdout is gone")));
+		   hint != NULL	       ? LOG_FIELDS(LOG_TEXT("reason", reason), LOG_TEXT("hint", hint)) :
+					 LOG_FIELDS(LOG_TEXT("reason", reason)));
+}
+
+/* There will be no capture: a failure, or an end as asked for, without a file. */
+static int not_begun(int result, const struct audience *audience)
+{
+	if (result != SESSION_STOPPED)
+		return EXIT_FAILED;
+	report_called_off(audience);
 	return 0;
 }
 
@@ -103,9 +114,9 @@ static int capture_inside_sandbox(struct capture *capture)
 {
 	if (enter_writer_sandbox() != 0)
 		return fail("cannot close the sandbox", strerror(errno));
-	capture->packet_fd = session_receive_packet_fd();
+	capture->packet_fd = session_receive_packet_fd(&capture->audience);
 	if (capture->packet_fd < 0)
-		return not_begun(capture->packet_fd);
+		return not_begun(capture->packet_fd, &capture->audience);
 	return capture_run(capture);
 }
 
@@ -120,8 +131,11 @@ static bool stderr_is_stdout(void)
 }
 
 /* What works as it was asked for, and is not what was meant. */
-static void warn_of_surprises(const struct options *options, const struct interface_facts *facts)
+static void warn_of_surprises(const struct options *options, const struct interface_facts *facts, bool input_can_end)
 {
+	if (options->stop_at_eof && !input_can_end)
+		log_record(LOG_WARN, "standard input is nothing that ends, -stop-at-eof is of no use",
+			   LOG_FIELDS(LOG_TEXT("hint", "give it a pipe, a socket or a terminal")));
 	if (stderr_is_stdout())
 		log_record(LOG_WARN, "stdout and stderr are the same, messages make the pcap unreadable",
 			   LOG_FIELDS(LOG_TEXT("hint", "redirect stderr elsewhere, not with 2>&1")));
@@ -138,20 +152,22 @@ static int capture_packets(struct options *options, struct output *output)
 				   .direction = options->direction,
 				   .count = options->count,
 				   .max_size = options->max_size,
+				   .heartbeat = options->heartbeat,
 				   .show_progress = isatty(STDERR_FILENO) == 1 };
 	struct interface_facts facts;
 	int opened;
 
 	if (stop_watch() != 0)
 		return fail("cannot watch for signals", strerror(errno));
+	audience_start(&capture.audience, options->stop_at_eof);
 	options->interface = interfaces_own_name(options->interface);
 	if (interfaces_examine(options->interface, &facts) != 0)
 		return EXIT_FAILED;
 	capture.interface = options->interface;
 	capture.loopback_index = facts.loopback_index;
-	opened = session_open(&session, options, &facts, &capture.ring);
+	opened = session_open(&session, options, &facts, &capture.ring, &capture.audience);
 	if (opened != 0)
-		return not_begun(opened);
+		return not_begun(opened, &capture.audience);
 	capture.format = (struct format){ .kind = options->format,
 					  .nano = options->nano,
 					  .snaplen = (uint32_t)options->snaplen,
@@ -160,7 +176,7 @@ static int capture_packets(struct options *options, struct output *output)
 					  .application = "cf-pcap " CFPCAP_VERSION,
 					  .filter = session.filter };
 	describe_system(&capture.format);
-	warn_of_surprises(options, &facts);
+	warn_of_surprises(options, &facts, audience_is_watched(&capture.audience));
 	/* Looking up names and compiling the filter is not capturing. */
 	if (stop_after(options->duration) != 0)
 		return fail("cannot set the duration", strerror(errno));

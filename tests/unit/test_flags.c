@@ -172,6 +172,8 @@ static void numbers_out_of_range_are_refused(void **state)
 	ASSERT_REFUSED("flag=-count", "-count", "0");
 	ASSERT_REFUSED("flag=-duration", "-duration", "0s");
 	ASSERT_REFUSED("flag=-duration", "-duration", "2562048h");
+	ASSERT_REFUSED("expected a duration of at least 10ms, such as 500ms or 10s\" flag=-heartbeat", "-heartbeat", "9ms",
+		       "-format", "pcapng");
 	ASSERT_REFUSED("flag=-max-size", "-max-size", "1023");
 	ASSERT_REFUSED("flag=-buffer-size", "-buffer-size", "262143");
 	ASSERT_REFUSED("flag=-buffer-size", "-buffer-size", "67108865");
@@ -183,6 +185,10 @@ static void numbers_at_the_edge_of_their_range_are_taken(void **state)
 	(void)state;
 	ASSERT_TAKEN("-count", "18446744073709551615", "-max-size", "1024", "-buffer-size", "256k",
 		     "-duration", "1ns");
+	ASSERT_TAKEN("-heartbeat", "10ms", "-format", "pcapng", "-stop-at-eof");
+	assert_int_equal(options.heartbeat, 10000000);
+	assert_true(options.stop_at_eof);
+	ASSERT_REFUSED("pcap has no place for a heartbeat", "-heartbeat", "1s");
 	ASSERT_TAKEN("-count", "1", "-max-size", "18446744073709551615", "-buffer-size", "64M", "-duration",
 		     "2562047h");
 }
@@ -329,7 +335,7 @@ static void hostile_words_reach_the_terminal_quoted_only(void **state)
 static void help_names_every_flag(void **state)
 {
 	static const char *const NAMES[] = { "interface", "snaplen", "filter", "v", "count", "duration",
-					     "max-size", "direction", "format", "nano", "buffer-size",
+					     "max-size", "direction", "format", "nano", "buffer-size", "stop-at-eof", "heartbeat",
 					     "no-promisc", "no-ssh-guard", "list-interfaces", "version", "help" };
 	char line[40];
 	const char *help;

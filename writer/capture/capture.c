@@ -19,14 +19,16 @@
 #include "common/protocol.h"
 #include "drops.h"
 #include "ending.h"
+#include "envelope.h"
+#include "heartbeat.h"
 #include "intake.h"
 #include "pace.h"
+#include "patience.h"
 #include "presence.h"
 #include "progress.h"
 #include "ring.h"
 
-#define HELD_SHARE 4        /* written from the ring, at most a quarter of it at a time */
-#define STALL_LIMIT_MS 2000 /* at a stop, a reader that takes nothing for this long is given up */
+#define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
 
 struct run {
 	const struct capture *capture;
@@ -41,10 +43,9 @@ struct run {
 	enum output_result result; /* once it is not OUTPUT_OK, nothing more is written */
 	unsigned int held;  /* blocks that unwritten output refers to */
 	bool limit_reached; /* as many packets or bytes as were asked for */
-	int drain_ms;       /* what has arrived is visible this much later */
-	int64_t drained_ms; /* after a stop request: when the ring has shown everything */
-	uint64_t moved;     /* output->moved when the reader was last seen to take something, and when that */
-	int64_t moved_ms;   /* was, once a stop is requested; else 0 */
+	struct heartbeat heartbeat;
+	struct audience audience;
+	struct patience patience;
 };
 
 static void end(struct run *run, enum ending ending)
@@ -71,19 +72,20 @@ static bool may_go_on(const struct run *run)
 /* Appends the packets of a block for which there is room. Returns how many there were. */
 static uint64_t take_block(struct run *run, struct ring_cursor *cursor, bool copy)
 {
-	const uint64_t packets = cursor->remaining;
+	const uint64_t seen = run->intake.seen;
 	enum ending ending = intake_block(&run->intake, cursor, copy);
 
 	run->drops.suspected |= ring_block_losing(cursor->block);
 	if (ending != RUNNING)
 		end(run, ending);
-	return packets - cursor->remaining;
+	return run->intake.seen - seen;
 }
 
 /* The `ahead`th block from the next one. Returns false if it is not ready, or nothing more is to be taken. */
 static bool next_block(struct run *run, unsigned int ahead, struct ring_cursor *cursor)
 {
-	const uint8_t *block = may_go_on(run) ? ring_ready_block(&run->ring, ahead) : NULL;
+	const bool more = may_go_on(run) && !intake_is_done(&run->intake);
+	const uint8_t *block = more ? ring_ready_block(&run->ring, ahead) : NULL;
 
 	if (block == NULL)
 		return false;
@@ -93,32 +95,12 @@ static bool next_block(struct run *run, unsigned int ahead, struct ring_cursor *
 	return false;
 }
 
-/* A stop was requested: is it time to give the reader up? */
-static bool out_of_patience(struct run *run)
+static void announce_if_stopped(struct run *run)
 {
-	if (!stop_requested())
-		return false;
-	if (stop_urgent())
-		return true;
-	if (run->moved_ms == 0 || run->moved != run->output->moved) {
-		run->moved_ms = clock_ms();
-		run->moved = run->output->moved;
-	}
-	return clock_ms() - run->moved_ms >= STALL_LIMIT_MS;
-}
-
-static void announce_stop(struct run *run)
-{
-	const char *signal_name = stop_signal_name();
-
-	drops_finish(&run->drops);
-	run->intake.stop_time = clock_nanoseconds(stop_time());
-	run->drained_ms = clock_ms() + run->drain_ms;
-	if (signal_name != NULL)
-		log_record(LOG_INFO, "received signal, stopping capture",
-			   LOG_FIELDS(LOG_TEXT("signal", signal_name)));
-	else
-		log_record(LOG_INFO, "reached duration, stopping capture", LOG_NO_FIELDS);
+	if (!stop_asked() || run->intake.tail.begun)
+		return;
+	tail_begin(&run->intake.tail, &run->drops);
+	ending_announce(&run->audience);
 }
 
 static void show_progress(struct run *run)
@@ -129,6 +111,16 @@ static void show_progress(struct run *run)
 		return;
 	drops_count(&run->drops);
 	progress_show(&run->progress, now, run->intake.packets, output_written(run->output), run->drops.dropped);
+}
+
+/* Whether the user is still there. */
+static void tell_audience(struct run *run)
+{
+	if (!audience_is_silent(&run->audience, output_written(run->output)))
+		return;
+	drops_count(&run->drops);
+	audience_tell(&run->audience, &(struct audience_counts){ run->intake.packets, output_written(run->output),
+								  run->drops.dropped });
 }
 
 /* What the output refers to is in the ring no longer. */
@@ -158,24 +150,39 @@ static void queue_blocks(struct run *run)
 /* The reader takes nothing: this is when packets are dropped. */
 static void while_stalled(struct run *run)
 {
-	if (stop_asked() && run->intake.stop_time == 0)
-		announce_stop(run);
+	announce_if_stopped(run);
 	drops_count_now_and_then(&run->drops);
 	show_progress(run);
+	tell_audience(run);
 }
 
 /* Nothing could be written: what there is to do meanwhile, until it is worth another try. */
 static enum output_result wait_for_reader(struct run *run, bool queue)
 {
-	struct pollfd watched = { .fd = STDOUT_FILENO, .events = run->output->wait.events };
+	struct pollfd watched[1 + AUDIENCE_WATCHED] = { { .fd = STDOUT_FILENO, .events = run->output->wait.events } };
 	const struct timespec most = { 0, run->output->wait.most_ns };
 
 	while_stalled(run);
 	if (queue && run->ending == RUNNING && !stop_asked())
 		queue_blocks(run);
-	if (ppoll(&watched, 1, &most, NULL) > 0 && (watched.revents & (POLLERR | POLLHUP)) != 0)
-		return OUTPUT_READER_GONE;
-	return OUTPUT_OK;
+	audience_watch(&run->audience, watched + 1);
+	if (ppoll(watched, 1 + AUDIENCE_WATCHED, &most, NULL) <= 0)
+		return OUTPUT_OK;
+	audience_look(&run->audience, watched + 1);
+	return (watched[0].revents & (POLLERR | POLLHUP)) != 0 ? OUTPUT_READER_GONE : OUTPUT_OK;
+}
+
+/* One write. It may block, and the user's going away is not to be missed then. */
+static enum output_result step(struct run *run)
+{
+	enum output_result result;
+
+	if (!run->output->may_block || !audience_is_watched(&run->audience))
+		return output_step(run->output);
+	stop_look_up(true);
+	result = output_step(run->output);
+	stop_look_up(false);
+	return result;
 }
 
 /*
@@ -189,17 +196,17 @@ static size_t write_out(struct run *run, bool queue)
 	bool abandoned = false;
 	size_t lost = 0;
 
-	run->moved_ms = 0;
+	run->patience.moved_ms = 0;
 	while (result == OUTPUT_OK && output_pending(output) > 0) {
-		result = output_step(output);
+		result = step(run);
 		if ((result == OUTPUT_WOULD_BLOCK || (result == OUTPUT_OK && stop_urgent())) &&
-		    output_pending(output) > 0 && out_of_patience(run)) {
+		    output_pending(output) > 0 && patience_is_over(&run->patience, output->moved)) {
 			if (abandoned)
 				break;
 			/* Not in the middle of a record that the reader has the beginning of. */
 			lost = output_abandon(output);
 			abandoned = true;
-			run->moved_ms = 0;
+			run->patience.moved_ms = 0;
 			result = OUTPUT_OK;
 		} else if (result == OUTPUT_WOULD_BLOCK) {
 			result = wait_for_reader(run, queue);
@@ -252,97 +259,106 @@ static void drain(struct run *run)
 	pace_drained(&run->pace, &run->ring, &drained);
 }
 
+/* Of two times to wait, ms; -1 is for ever. */
+static int sooner(int one, int other)
+{
+	return one < 0 || (other >= 0 && other < one) ? other : one;
+}
+
 /* How long to wait for packets: until there may be something else to do. -1: for ever. */
 static int wait_most(const struct run *run)
 {
-	int presence = presence_timeout(&run->presence);
+	const int progress = run->capture->show_progress ? PROGRESS_INTERVAL_MS : -1;
 
-	if (run->intake.stop_time != 0) {
-		int64_t drained_in_ms = run->drained_ms - clock_ms();
-		return drained_in_ms > 0 ? (int)drained_in_ms : 0;
-	}
-	if (presence >= 0 || !run->capture->show_progress)
-		return presence;
-	return PROGRESS_INTERVAL_MS;
+	if (run->intake.tail.begun)
+		return RING_RETIRE_TIMEOUT_MS; /* the socket tells of a block; should it not, look */
+	return sooner(sooner(presence_timeout(&run->presence), audience_timeout(&run->audience)),
+		      sooner(heartbeat_timeout(&run->heartbeat), progress));
 }
 
 /* Waits until there may be something to do. */
 static void wait_for_packets(struct run *run)
 {
-	struct pollfd watched[] = { { .fd = STDOUT_FILENO, .events = 0 }, /* its reader going away */
-				    { .fd = run->capture->packet_fd, .events = POLLIN } };
-	int sleep_ms = stop_requested() ? 0 : pace_sleep(&run->pace);
-	int ready = poll(watched, sleep_ms > 0 ? 1 : 2, sleep_ms > 0 ? sleep_ms : wait_most(run));
+	struct pollfd watched[2 + AUDIENCE_WATCHED] = { { .fd = STDOUT_FILENO, .events = 0 } }; /* its reader going away */
+	struct pollfd *packets = &watched[1 + AUDIENCE_WATCHED];
+	const int sleep_ms = stop_requested() ? 0 : pace_sleep(&run->pace);
+	int ready;
 
+	audience_watch(&run->audience, watched + 1);
+	*packets = (struct pollfd){ .fd = sleep_ms > 0 ? -1 : run->capture->packet_fd, .events = POLLIN };
+	ready = poll(watched, 2 + AUDIENCE_WATCHED, sleep_ms > 0 ? sleep_ms : wait_most(run));
+	if (ready > 0)
+		audience_look(&run->audience, watched + 1);
 	if (ready > 0 && watched[0].revents != 0)
 		end_output(run, OUTPUT_READER_GONE);
-	if (presence_lost(&run->presence, ready > 0 && (watched[1].revents & POLLERR) != 0, clock_ms()))
+	if (presence_lost(&run->presence, ready > 0 && (packets->revents & POLLERR) != 0, clock_ms()))
 		end(run, ENDING_INTERFACE_GONE);
-}
-
-/* A stop was requested, and all that had arrived by then is in the ring for us to see. */
-static bool stop_is_due(struct run *run)
-{
-	if (!stop_asked())
-		return false;
-	if (run->intake.stop_time == 0)
-		announce_stop(run);
-	return stop_urgent() || clock_ms() >= run->drained_ms;
 }
 
 static void write_header(struct run *run)
 {
-	uint64_t most = run->capture->max_size;
-	size_t length = format_header(&run->capture->format, output_at(run->output));
-
-	if (most != 0 && length + format_trailer_length(&run->capture->format) > most) {
-		log_record(LOG_ERROR, "-max-size is less than this file's header takes",
-			   LOG_FIELDS(LOG_NUMBER("header", length)));
+	if (envelope_begin(run->capture))
+		write_out(run, false);
+	else
 		end_output(run, OUTPUT_FAILED);
-		return;
-	}
-	output_commit(run->output, length);
-	output_end_record(run->output);
+}
+
+/* Where it can be written at once: a reader that is behind has no use for it. */
+static void write_heartbeat(struct run *run)
+{
+	if (!envelope_beat(run->capture, &run->drops, run->intake.packets, run->heartbeat.time))
+		end(run, ENDING_SIZE);
+	else if (step(run) == OUTPUT_WOULD_BLOCK && run->output->done == 0)
+		output_forget(run->output);
 	write_out(run, false);
 }
 
 static void write_trailer(struct run *run)
 {
-	const struct format_statistics statistics = { run->drops.received, run->drops.dropped, run->intake.packets,
-						      clock_wall(), ending_text(run->ending) };
-	size_t length = format_trailer(&run->capture->format, output_at(run->output), &statistics);
-
-	if (length == 0)
-		return;
-	output_commit(run->output, length);
-	output_end_record(run->output);
+	envelope_end(run->capture, &run->drops, run->intake.packets, ending_text(run->ending));
 	write_out(run, false);
+}
+
+/* A stop was requested: whatever the ring shows next is the last of it. */
+static bool is_last_look(struct run *run)
+{
+	announce_if_stopped(run);
+	return run->intake.tail.begun && (stop_urgent() || tail_is_overdue(&run->intake.tail, run->intake.seen));
 }
 
 static void run_until_end(struct run *run)
 {
 	while (run->ending == RUNNING) {
-		bool last = stop_is_due(run);
+		bool last = is_last_look(run);
 
 		drain(run);
 		show_progress(run);
-		if (last)
+		tell_audience(run);
+		if (last || intake_is_done(&run->intake))
 			end(run, ENDING_ASKED);
+		else if (run->ending == RUNNING && !run->intake.tail.begun &&
+			 heartbeat_is_due(&run->heartbeat, &run->drops, run->intake.seen, output_written(run->output)))
+			write_heartbeat(run);
 		else if (run->ending == RUNNING)
 			wait_for_packets(run);
 	}
-	if (stop_asked() && run->intake.stop_time == 0) /* while the reader took nothing, and for no better reason */
-		announce_stop(run);
+	announce_if_stopped(run); /* while the reader took nothing, and for no better reason */
 }
 
 /* Nothing more arrives, but the last block may still be open. */
 static void drain_last(struct run *run)
 {
-	int64_t drained_ms = clock_ms() + run->drain_ms;
-
-	while (clock_ms() < drained_ms)
-		poll(NULL, 0, run->drain_ms);
+	if (!run->intake.tail.begun)
+		tail_begin(&run->intake.tail, &run->drops);
 	drain(run);
+	while (may_go_on(run) && !stop_urgent() && !intake_is_done(&run->intake)) {
+		bool last = tail_is_overdue(&run->intake.tail, run->intake.seen);
+
+		poll(NULL, 0, last ? 0 : RING_RETIRE_TIMEOUT_MS / 2);
+		drain(run);
+		if (last)
+			break;
+	}
 }
 
 int capture_run(struct capture *capture)
@@ -350,7 +366,7 @@ int capture_run(struct capture *capture)
 	struct run run = { .capture = capture,
 			   .output = capture->output,
 			   .drops = { .packet_fd = capture->packet_fd },
-			   .drain_ms = ring_retire_most_ms(),
+			   .audience = capture->audience,
 			   .presence = { .interface = capture->interface,
 					 .packet_fd = capture->packet_fd },
 			   .intake = { .capture = capture, .presence = &run.presence } };
@@ -365,10 +381,13 @@ int capture_run(struct capture *capture)
 	pace_start(&run.pace);
 	run.progress.shown_ms = clock_ms();
 	write_header(&run);
+	heartbeat_start(&run.heartbeat, capture->heartbeat);
 	run_until_end(&run);
 	if (run.ending == ENDING_INTERFACE_GONE)
 		drain_last(&run);
 	drops_count(&run.drops);
+	if (may_go_on(&run) && !stop_urgent())
+		tail_report_missing(&run.intake.tail, run.intake.seen);
 	if (run.result == OUTPUT_OK)
 		write_trailer(&run);
 	ending_report(run.ending, run.result, run.output->torn);

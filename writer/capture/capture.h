@@ -4,6 +4,7 @@
 
 #include <linux/if_packet.h>
 
+#include "base/audience.h"
 #include "formats/format.h"
 #include "output/output.h"
 #include "output/packet.h"
@@ -18,6 +19,8 @@ struct capture {
 	uint64_t count, max_size; /* packets and bytes to end at; 0: no limit */
 	int loopback_index;       /* its outgoing copies are left out; 0 for none */
 	bool show_progress;       /* stderr is a terminal */
+	uint64_t heartbeat;       /* ns; 0: none */
+	struct audience audience; /* started */
 };
 
 /*

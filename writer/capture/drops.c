@@ -11,28 +11,36 @@
 #define INTERVAL_MS 100
 
 /* Reading clears the kernel's counts: this is the one place that does. */
-void drops_count(struct drops *drops)
+bool drops_count(struct drops *drops)
 {
 	struct tpacket_stats_v3 counted;
 	socklen_t length = sizeof counted;
 
 	if (drops->final)
-		return;
+		return false;
 	drops->suspected = false;
 	drops->counted_ms = clock_ms();
 	if (getsockopt(drops->packet_fd, SOL_PACKET, PACKET_STATISTICS, &counted, &length) != 0)
-		return;
+		return false;
 	if (drops->dropped == 0 && counted.tp_drops > 0)
 		log_record(LOG_WARN, "packets are being dropped, the reader is too slow",
 			   LOG_FIELDS(LOG_NUMBER("dropped", counted.tp_drops)));
 	drops->received += counted.tp_packets;
 	drops->dropped += counted.tp_drops;
+	return true;
 }
 
-void drops_finish(struct drops *drops)
+bool drops_finish(struct drops *drops)
 {
-	drops_count(drops);
+	const bool counted = drops_count(drops);
+
 	drops->final = true;
+	return counted;
+}
+
+uint64_t drops_in_ring(const struct drops *drops)
+{
+	return drops->received - drops->dropped;
 }
 
 void drops_count_now_and_then(struct drops *drops)

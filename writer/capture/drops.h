@@ -13,11 +13,14 @@ struct drops {
 	int64_t counted_ms;         /* when, clock_ms() */
 };
 
-/* Asks the kernel. A WARN tells of the first that were dropped. */
-void drops_count(struct drops *drops);
+/* Asks the kernel. A WARN tells of the first that were dropped. Returns false if there was no answer. */
+bool drops_count(struct drops *drops);
 
 /* The same, for the last time: calls after this one do nothing. */
-void drops_finish(struct drops *drops);
+bool drops_finish(struct drops *drops);
+
+/* How many packets had been put into the ring when it was last asked. */
+uint64_t drops_in_ring(const struct drops *drops);
 
 /* The same, if it was not done for a while. */
 void drops_count_now_and_then(struct drops *drops);

@@ -7,6 +7,20 @@
 #include "base/log.h"
 #include "base/stop.h"
 
+static const char *stop_text(void)
+{
+	switch (stop_reason()) {
+	case STOP_SIGNAL:
+		return "received signal";
+	case STOP_INPUT_ENDED:
+		return "standard input ended";
+	case STOP_USER_GONE:
+		return "nobody reads messages any more";
+	default:
+		return "reached duration";
+	}
+}
+
 const char *ending_text(enum ending ending)
 {
 	switch (ending) {
@@ -19,7 +33,28 @@ const char *ending_text(enum ending ending)
 	case ENDING_RING_CORRUPT:
 		return "the kernel's packet ring is inconsistent";
 	default:
-		return stop_signal_name() != NULL ? "received signal" : "reached duration";
+		return stop_text();
+	}
+}
+
+void ending_announce(const struct audience *audience)
+{
+	switch (stop_reason()) {
+	case STOP_SIGNAL:
+		log_record(LOG_INFO, "received signal, stopping capture",
+			   LOG_FIELDS(LOG_TEXT("signal", stop_signal_name())));
+		break;
+	case STOP_INPUT_ENDED:
+		log_record(LOG_INFO, "standard input ended, stopping capture",
+			   audience->early ? LOG_FIELDS(LOG_TEXT("flag", "-stop-at-eof"),
+							LOG_TEXT("hint", AUDIENCE_EARLY_HINT)) :
+					     LOG_FIELDS(LOG_TEXT("flag", "-stop-at-eof")));
+		break;
+	case STOP_USER_GONE:
+		log_record(LOG_INFO, "nobody reads messages any more, stopping capture", LOG_NO_FIELDS);
+		break;
+	default:
+		log_record(LOG_INFO, "reached duration, stopping capture", LOG_NO_FIELDS);
 	}
 }
 

@@ -2,11 +2,12 @@
 /* Why a capture ends. */
 #pragma once
 
+#include "base/audience.h"
 #include "output/output.h"
 
 enum ending {
 	RUNNING,
-	ENDING_ASKED, /* a signal, or the duration */
+	ENDING_ASKED, /* base/stop.h */
 	ENDING_COUNT,
 	ENDING_SIZE,
 	ENDING_OUTPUT, /* see run.result */
@@ -16,6 +17,9 @@ enum ending {
 
 /* In words, for a message and for the end of a pcapng file. */
 const char *ending_text(enum ending ending);
+
+/* Logs that the capture was asked to stop, and why. */
+void ending_announce(const struct audience *audience);
 
 /* Logs what the user has not been told yet about it. torn: the last record is not whole. */
 void ending_report(enum ending ending, enum output_result output, bool torn);

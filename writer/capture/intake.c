@@ -2,6 +2,7 @@
 /* A packet's way from its block of the ring into the output: whether it goes there, and what it ends. */
 #include "intake.h"
 
+#include "envelope.h"
 #include "output/record.h"
 
 bool intake_has_room(const struct intake *intake, const struct ring_cursor *cursor, bool copy)
@@ -21,16 +22,6 @@ static bool is_wanted(const struct capture *capture, const struct packet *packet
 	return capture->direction == DIRECTION_INOUT || outgoing == (capture->direction == DIRECTION_OUT);
 }
 
-static bool exceeds_size(const struct capture *capture, uint32_t captured)
-{
-	const struct format *format = &capture->format;
-
-	return capture->max_size != 0 &&
-	       output_written(capture->output) + output_pending(capture->output) +
-			       format_record_length(format, captured) + format_trailer_length(format) >
-		       capture->max_size;
-}
-
 static enum ending append(struct intake *intake, const struct packet *packet, bool copy)
 {
 	const struct capture *capture = intake->capture;
@@ -38,7 +29,8 @@ static enum ending append(struct intake *intake, const struct packet *packet, bo
 	__attribute__((uninitialized)) struct frame frame; /* clearing it each time costs */
 
 	frame_make(&frame, format->link_type, format->snaplen, packet);
-	if (exceeds_size(capture, frame.head_length + frame.body_length))
+	if (capture->max_size != 0 &&
+	    envelope_is_full(capture, format_record_length(format, frame.head_length + frame.body_length)))
 		return ENDING_SIZE;
 	record_append(capture->output, format, packet, &frame, copy);
 	return ++intake->packets == capture->count ? ENDING_COUNT : RUNNING;
@@ -48,18 +40,26 @@ static enum ending take(struct intake *intake, const struct packet *packet, bool
 {
 	if (intake->presence->down)
 		presence_packet(intake->presence, packet_time(packet));
-	if (intake->stop_time != 0 && packet_time(packet) > intake->stop_time)
-		return ENDING_ASKED;
 	return is_wanted(intake->capture, packet) ? append(intake, packet, copy) : RUNNING;
+}
+
+bool intake_is_done(const struct intake *intake)
+{
+	return tail_is_seen(&intake->tail, intake->seen);
 }
 
 enum ending intake_block(struct intake *intake, struct ring_cursor *cursor, bool copy)
 {
+	const uint64_t left = tail_left(&intake->tail, intake->seen);
 	enum ending ending = RUNNING;
 	struct packet packet;
 	int more = 0;
 
+	if (cursor->remaining > left)
+		cursor->remaining = (uint32_t)left;
+	intake->seen += cursor->remaining;
 	while (ending == RUNNING && (more = ring_next_packet(cursor, &packet)) > 0)
 		ending = take(intake, &packet, copy);
+	intake->seen -= cursor->remaining;
 	return more < 0 ? ENDING_RING_CORRUPT : ending;
 }

@@ -38,6 +38,13 @@ static void *reserve(size_t bytes)
 	return at == MAP_FAILED ? NULL : at;
 }
 
+static bool is_file(void)
+{
+	struct stat status;
+
+	return fstat(STDOUT_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 const char *output_open(struct output *output, size_t queue_bytes)
 {
 	int flags = fcntl(STDOUT_FILENO, F_GETFL);
@@ -52,6 +59,7 @@ const char *output_open(struct output *output, size_t queue_bytes)
 	if (output->copies == NULL || output->vectors == NULL || output->record_ends == NULL)
 		return "there is no memory for its queue";
 	pipe_room_start(&output->pipe);
+	output->may_block = output->pipe.capacity == 0 && !is_file();
 	return NULL;
 }
 

@@ -53,6 +53,7 @@ struct output {
 	struct pipe_room pipe; /* its capacity is 0 if stdout is no pipe */
 	uint64_t written;      /* bytes, before these records */
 	uint64_t moved;        /* bytes that were written, and that were seen to be read */
+	bool may_block;        /* a write waits for the reader: neither a pipe nor a file */
 	bool torn;             /* the last record had to be left incomplete */
 	int error;
 	struct {

@@ -11,6 +11,7 @@
 
 #define SNAPLEN_DEFAULT 65535
 #define MAX_SIZE_LEAST 1024
+#define HEARTBEAT_LEAST 10000000 /* ns: more often would be traffic of its own */
 
 enum flag_kind { FLAG_TEXT, FLAG_NUMBER, FLAG_SIZE, FLAG_DURATION, FLAG_ON, FLAG_OFF, FLAG_CHOICE };
 
@@ -38,9 +39,12 @@ static const struct flag FLAGS[] = {
 	  "stop after D: 30s, 5m, 1h30m" },
 	{ "max-size", FLAG_SIZE, FIELD(max_size), MAX_SIZE_LEAST, UINT64_MAX, "S",
 	  "stop before the output exceeds S bytes: 500k, 100M, 2G" },
+	{ "stop-at-eof", FLAG_ON, FIELD(stop_at_eof), 0, 0, NULL, "stop when standard input ends" },
 	{ "direction", FLAG_CHOICE, FIELD(direction), 0, 0, "inout|in|out",
 	  "as seen from the interface (default inout)" },
 	{ "format", FLAG_CHOICE, FIELD(format), 0, 0, "pcap|pcapng", "file format (default pcap)" },
+	{ "heartbeat", FLAG_DURATION, FIELD(heartbeat), HEARTBEAT_LEAST, INT64_MAX, "D",
+	  "pcapng: statistics each D while nothing else is written" },
 	{ "nano", FLAG_ON, FIELD(nano), 0, 0, NULL, "timestamps in nanoseconds" },
 	{ "sll1", FLAG_ON, FIELD(cooked_v1), 0, 0, NULL,
 	  "on \"any\", the older LINUX_SLL header instead of LINUX_SLL2" },
@@ -112,7 +116,10 @@ static int reject_value(const struct flag *flag, const char *value)
 			 (unsigned long long)flag->least >> 10, (unsigned long long)flag->most >> 20);
 		break;
 	case FLAG_DURATION:
-		snprintf(message, sizeof message, "expected a duration above 0, such as 30s, 5m or 1h30m");
+		snprintf(message, sizeof message,
+			 flag->least > 1 ? "expected a duration of at least %llums, such as 500ms or 10s" :
+					   "expected a duration above 0, such as 30s, 5m or 1h30m",
+			 (unsigned long long)flag->least / 1000000);
 		break;
 	case FLAG_CHOICE:
 		snprintf(message, sizeof message, "expected one of %s", flag->value);
@@ -291,6 +298,8 @@ int flags_parse(struct options *options, int argc, char *const *argv)
 	}
 	if (options->snaplen == 0)
 		options->snaplen = SNAPLEN_MAX;
+	if (options->heartbeat != 0 && options->format == FORMAT_PCAP)
+		return reject("pcap has no place for a heartbeat, expected -format pcapng too", "-heartbeat", "");
 	if (next < argc && ((!ended && has_flag(argv + next)) || join_filter_words(options, argv + next) != 0))
 		return -1;
 	if (options->filter[strspn(options->filter, " \t\r\n")] == '\0') /* what libpcap skips */

@@ -20,6 +20,7 @@ struct options {
 	uint64_t duration;    /* nanoseconds; 0: no limit */
 	uint64_t max_size;    /* bytes; 0: no limit */
 	uint64_t buffer_size; /* bytes of kernel ring */
+	uint64_t heartbeat;   /* nanoseconds; 0: none */
 	enum direction direction;
 	enum file_format format;
 	bool verbose;
@@ -27,6 +28,7 @@ struct options {
 	bool cooked_v1;
 	bool promiscuous;
 	bool ssh_guard;
+	bool stop_at_eof;
 	bool list_interfaces;
 	bool version;
 	bool help;

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/audience.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "common/channel.h"
@@ -113,25 +114,41 @@ static int helper_ended(void)
 	return -1;
 }
 
-/* Looking up names may take a minute. Returns 0, or SESSION_STOPPED if nobody waits for it any more. */
-static int wait_for_reply(void)
+/* Nobody waits for a capture any more. Its duration has not begun, or gives a file without packets. */
+static bool is_called_off(void)
 {
-	struct pollfd watched[] = { { .fd = STDOUT_FILENO, .events = 0 }, /* its reader going away */
-				    { .fd = WRITER_CAPTURE_CHANNEL_FD, .events = POLLIN } };
+	return stop_asked() && stop_reason() != STOP_TIME;
+}
 
-	while (poll(watched, 2, -1) < 0 && errno == EINTR && stop_signal_name() == NULL)
-		continue;
-	return stop_signal_name() != NULL || watched[0].revents != 0 ? SESSION_STOPPED : 0;
+/* Looking up names may take a minute. Returns 0, or SESSION_STOPPED if nobody waits for it any more. */
+static int wait_for_helper(struct audience *audience)
+{
+	static const struct audience_counts NONE;
+	struct pollfd watched[2 + AUDIENCE_WATCHED] = { { .fd = STDOUT_FILENO, .events = 0 }, /* its reader going away */
+							{ .fd = WRITER_CAPTURE_CHANNEL_FD, .events = POLLIN } };
+	int ready;
+
+	do {
+		audience_watch(audience, watched + 2);
+		ready = poll(watched, 2 + AUDIENCE_WATCHED, audience_timeout(audience));
+		if (ready > 0)
+			audience_look(audience, watched + 2);
+		if (is_called_off() || (ready > 0 && watched[0].revents != 0))
+			return SESSION_STOPPED;
+		if (audience_is_silent(audience, 0))
+			audience_tell(audience, &NONE);
+	} while (ready <= 0 || watched[1].revents == 0);
+	return 0;
 }
 
 /* Returns 0, -1 if the helper ended, or SESSION_STOPPED. */
-static int exchange(const struct open_request *request, struct open_reply *reply)
+static int exchange(const struct open_request *request, struct open_reply *reply, struct audience *audience)
 {
 	ssize_t received;
 
 	if (channel_send(WRITER_CAPTURE_CHANNEL_FD, request, sizeof *request) != 0)
 		return -1;
-	if (wait_for_reply() != 0)
+	if (wait_for_helper(audience) != 0)
 		return SESSION_STOPPED;
 	do
 		received = channel_receive(WRITER_CAPTURE_CHANNEL_FD, reply, sizeof *reply);
@@ -140,7 +157,7 @@ static int exchange(const struct open_request *request, struct open_reply *reply
 }
 
 /* The whole exchange, with names looked up meanwhile. Returns 0, -1, logged, or SESSION_STOPPED. */
-static int ask_helper(const struct open_request *request, struct open_reply *reply)
+static int ask_helper(const struct open_request *request, struct open_reply *reply, struct audience *audience)
 {
 	pid_t resolver = resolver_start(WRITER_LOOKUP_CHANNEL_FD);
 	enum resolver_end end;
@@ -150,7 +167,7 @@ static int ask_helper(const struct open_request *request, struct open_reply *rep
 		log_record(LOG_ERROR, "cannot start a process", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
 		return -1;
 	}
-	result = exchange(request, reply);
+	result = exchange(request, reply, audience);
 	end = resolver_stop(resolver);
 	if (result == -1 && end == RESOLVER_TOO_SLOW)
 		log_record(LOG_ERROR, "looking up the names in the filter takes too long",
@@ -212,7 +229,7 @@ static void report_filter(const struct session *session, const struct options *o
 }
 
 int session_open(struct session *session, const struct options *options,
-		 const struct interface_facts *facts, const struct tpacket_req3 *ring)
+		 const struct interface_facts *facts, const struct tpacket_req3 *ring, struct audience *audience)
 {
 	static struct open_request request;
 	int result;
@@ -225,7 +242,7 @@ int session_open(struct session *session, const struct options *options,
 	fill_request(&request, options, facts, ring, session->guard);
 	if (slots_take() != 0 || slots_check_memory(protocol_ring_bytes(ring)) != 0)
 		return -1;
-	result = ask_helper(&request, &session->reply);
+	result = ask_helper(&request, &session->reply, audience);
 	if (result != 0)
 		return result;
 	joined_filter(session->filter, session->reply.guarded ? session->guard : "", options->filter);
@@ -266,17 +283,19 @@ void session_end(void)
 		continue;
 }
 
-int session_receive_packet_fd(void)
+int session_receive_packet_fd(struct audience *audience)
 {
 	struct packet_fd_message message;
 	int fd = -1;
 	ssize_t received;
 
 	shutdown(WRITER_CAPTURE_CHANNEL_FD, SHUT_WR);
+	if (wait_for_helper(audience) != 0)
+		return SESSION_STOPPED;
 	do
 		received = channel_receive_fd(WRITER_CAPTURE_CHANNEL_FD, &message, sizeof message, &fd);
-	while (received < 0 && errno == EINTR && stop_signal_name() == NULL);
-	if (received <= 0 && stop_signal_name() != NULL)
+	while (received < 0 && errno == EINTR && !is_called_off());
+	if (received <= 0 && is_called_off())
 		return SESSION_STOPPED;
 	if (received <= 0 || !packet_fd_message_valid(&message, (size_t)received) ||
 	    !is_locked_packet_socket(fd)) {

@@ -2,11 +2,12 @@
 /* The writer's side of the protocol: from options to a packet fd. */
 #pragma once
 
+#include "base/audience.h"
 #include "common/protocol.h"
 #include "flags.h"
 #include "interfaces.h"
 
-#define SESSION_STOPPED (-2) /* a signal, or stdout's reader gone, before there was a capture; not logged */
+#define SESSION_STOPPED (-2) /* by base/stop.h, or stdout's reader gone, before there was a capture; not logged */
 
 struct session {
 	struct open_reply reply;
@@ -28,14 +29,14 @@ bool session_is_genuine(void);
  * SESSION_STOPPED.
  */
 int session_open(struct session *session, const struct options *options,
-		 const struct interface_facts *facts, const struct tpacket_req3 *ring);
+		 const struct interface_facts *facts, const struct tpacket_req3 *ring, struct audience *audience);
 
 /*
  * Tells the helper that the sandbox is closed and receives the packet fd. Call it once, inside
  * the sandbox. Returns the fd, bound, filtered and locked, with the helper about to end; -1,
  * logged; or SESSION_STOPPED.
  */
-int session_receive_packet_fd(void);
+int session_receive_packet_fd(struct audience *audience);
 
 /* Lets the helper end, if it is still there. */
 void session_end(void);
