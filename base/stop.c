@@ -52,10 +52,10 @@ static int set_timer(void)
 	int64_t next = stop.deadline_us == 0 ? 0 : left > 0 ? left : 1;
 	struct itimerval timer = { 0 };
 
-	if (stop.looking_up && (next == 0 || next > STOP_LOOK_MS * 1000))
-		next = STOP_LOOK_MS * 1000;
+	if (stop.looking_up && (next == 0 || next > STOP_LOOK_MS * 1000L))
+		next = STOP_LOOK_MS * 1000L;
 	if (stop_requested())
-		next = timer.it_interval.tv_usec = STOP_KICK_MS * 1000;
+		next = timer.it_interval.tv_usec = STOP_KICK_MS * 1000L;
 	timer.it_value.tv_sec = (time_t)(next / 1000000);
 	timer.it_value.tv_usec = (suseconds_t)(next % 1000000);
 	return setitimer(ITIMER_REAL, &timer, NULL);
@@ -65,7 +65,7 @@ static void request_stop(enum stop_reason reason)
 {
 	if (!stop_requested()) {
 		stop.requested_ms = clock_ms();
-		stop.reason = reason;
+		stop.reason = (sig_atomic_t)reason;
 		set_timer();
 	}
 }
