@@ -1,6 +1,7 @@
 # cf-pcap. `make` builds, `make demo` shows it at work, `make check` runs every test.
 
 CC ?= cc
+STRIP ?= strip
 CFLAGS ?= -O2 -g
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
@@ -48,7 +49,7 @@ ALL_CFLAGS = -std=gnu11 -fPIE -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDEN
 ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 
 # What libpcap would call for itself comes from helper/sockets.c and helper/lookup.c instead.
-SOCKET_WRAPS = $(addprefix -Wl$(comma)--wrap=,socket setsockopt mmap)
+SOCKET_WRAPS = $(addprefix -Wl$(comma)--wrap=,socket bind setsockopt mmap)
 LOOKUP_WRAPS = $(addprefix -Wl$(comma)--wrap=,getaddrinfo freeaddrinfo gethostbyname getnetbyname_r \
 	getprotobyname_r ether_hostton)
 comma = ,
@@ -58,12 +59,19 @@ HELPER = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard helper/*.c)))
 WRITER_SOURCES = $(sort $(wildcard writer/*.c writer/*/*.c formats/*.c base/*.c))
 WRITER = $(WRITER_SOURCES:%.c=$(BUILD)/%.o)
 
-all: $(BUILD)/cf-pcap $(BUILD)/cf-pcap-writer
+all: $(BUILD)/cf-pcap
 
 $(BUILD)/cf-pcap: $(HELPER) $(COMMON)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOCKET_WRAPS) $(LOOKUP_WRAPS) -o $@ $^ \
 		$(call LINK,-lpcap -lseccomp -lcap)
+
+# The helper carries the writer: one file is installed. helper/image.c, never with LTO, takes it up.
+$(BUILD)/cf-pcap-writer.image: $(BUILD)/cf-pcap-writer
+	$(Q)$(STRIP) -o $@ $<
+
+$(BUILD)/helper/image.o $(BUILD)/tested/helper/image.o: $(BUILD)/cf-pcap-writer.image
+$(BUILD)/helper/image.o $(BUILD)/tested/helper/image.o: ALL_CPPFLAGS += -DWRITER_IMAGE='"$(BUILD)/cf-pcap-writer.image"'
 
 # --no-warnings: ld warns that getaddrinfo() may load libraries in a static program. Ours may not:
 # writer/setup/resolver.c pins the sources that are built in.
@@ -84,22 +92,21 @@ $(BUILD)/%.o: %.c Makefile
 # The capability comes last: from then on the file is what its folder and its content make it.
 install: all
 	install -d $(DESTDIR)$(bindir)
-	install -m 0755 $(BUILD)/cf-pcap-writer $(DESTDIR)$(bindir)/cf-pcap-writer
 	install -m 0755 $(BUILD)/cf-pcap $(DESTDIR)$(bindir)/cf-pcap
 	install -D -m 0644 packaging/man/cf-pcap.1 $(DESTDIR)$(mandir)/man1/cf-pcap.1
-	install -D -m 0644 packaging/man/cf-pcap-writer.8 $(DESTDIR)$(mandir)/man8/cf-pcap-writer.8
+	install -D -m 0644 packaging/man/cf-pcap-protocol.7 $(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7
 	install -D -m 0644 packaging/completion/cf-pcap.bash $(DESTDIR)$(bashcompdir)/cf-pcap
 	install -D -m 0644 packaging/completion/_cf-pcap $(DESTDIR)$(zshcompdir)/_cf-pcap
 	@if [ "$$(id -u)" = 0 ] && setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap; then \
 		echo "installed; $(DESTDIR)$(bindir)/cf-pcap has cap_net_raw=p"; \
 	else \
-		echo "installed without the capability: as root, with the files and their folder root's, run"; \
+		echo "installed without the capability: as root, with the file and its folder root's, run"; \
 		echo "  setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap"; \
 	fi
 
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/cf-pcap $(DESTDIR)$(bindir)/cf-pcap-writer
-	rm -f $(DESTDIR)$(mandir)/man1/cf-pcap.1 $(DESTDIR)$(mandir)/man8/cf-pcap-writer.8
+	rm -f $(DESTDIR)$(bindir)/cf-pcap
+	rm -f $(DESTDIR)$(mandir)/man1/cf-pcap.1 $(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7
 	rm -f $(DESTDIR)$(bashcompdir)/cf-pcap $(DESTDIR)$(zshcompdir)/_cf-pcap
 
 include packaging/targets.mk
@@ -147,7 +154,7 @@ $(BUILD)/tested.a: $(TESTED)
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tested/tests/unit/%.o $(BUILD)/tested/tests/unit/scratch.o $(BUILD)/tested.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka -lpcap -ljansson
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka -lpcap -lcap -ljansson
 
 # libFuzzer is clang's. The helper's half runs on the same replaced calls as in the helper.
 FUZZ_CC ?= clang

@@ -29,3 +29,8 @@ uint64_t clock_nanoseconds(struct timespec time)
 {
 	return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
 }
+
+int clock_sooner(int one, int other)
+{
+	return one < 0 || (other >= 0 && other < one) ? other : one;
+}

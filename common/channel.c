@@ -97,7 +97,18 @@ static bool holds_one_fd(struct msghdr *header)
 	       control->cmsg_len == CMSG_LEN(sizeof(int)) && rights_count(control) == 1;
 }
 
-static ssize_t receive_message(int channel, void *message, size_t size, int *fd)
+/* Not with recvmsg(): no descriptor is ever installed by this, whatever the other end sends with it. */
+ssize_t channel_receive(int channel, void *message, size_t size)
+{
+	ssize_t received = recv(channel, message, size, MSG_TRUNC); /* the length that it had, unix(7) */
+
+	if (received <= (ssize_t)size)
+		return received;
+	errno = EBADMSG;
+	return -1;
+}
+
+ssize_t channel_receive_fd(int channel, void *message, size_t size, int *fd)
 {
 	union {
 		char bytes[CMSG_SPACE(FDS_RECEIVED_MAX * sizeof(int))];
@@ -109,34 +120,20 @@ static ssize_t receive_message(int channel, void *message, size_t size, int *fd)
 				 .msg_control = control.bytes,
 				 .msg_controllen = sizeof control.bytes };
 	ssize_t received = recvmsg(channel, &header, MSG_CMSG_CLOEXEC);
-	struct cmsghdr *first;
-	bool whole, control_right;
+	bool whole;
 
+	*fd = -1;
 	if (received < 0)
 		return -1;
 	whole = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
-	first = CMSG_FIRSTHDR(&header);
-	control_right = fd == NULL ? first == NULL : holds_one_fd(&header);
 	/* End of stream carries nothing; an empty message with an fd is none of ours. */
-	if (received == 0 && whole && first == NULL)
+	if (received == 0 && whole && CMSG_FIRSTHDR(&header) == NULL)
 		return 0;
-	if (!whole || !control_right || received == 0) {
+	if (!whole || !holds_one_fd(&header) || received == 0) {
 		close_received(&header);
 		errno = EBADMSG;
 		return -1;
 	}
-	if (fd != NULL)
-		*fd = rights_fd(first, 0);
+	*fd = rights_fd(CMSG_FIRSTHDR(&header), 0);
 	return received;
-}
-
-ssize_t channel_receive(int channel, void *message, size_t size)
-{
-	return receive_message(channel, message, size, NULL);
-}
-
-ssize_t channel_receive_fd(int channel, void *message, size_t size, int *fd)
-{
-	*fd = -1;
-	return receive_message(channel, message, size, fd);
 }

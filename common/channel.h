@@ -14,15 +14,15 @@ int channel_send(int channel, const void *message, size_t size);
 int channel_send_fd(int channel, const void *message, size_t size, int fd);
 
 /*
- * Receives one message of at most size bytes that carries no fd. Returns its length, 0 at the
- * end of the stream, or -1 with errno: EBADMSG for one that was longer or carried anything
- * besides data (what came is closed), EINTR when a signal came first.
+ * Receives one message of at most size bytes; an fd that came with it never becomes one of ours. Returns
+ * its length, 0 at the end of the stream, or -1 with errno: EBADMSG for one that was longer, EINTR
+ * when a signal came first.
  */
 ssize_t channel_receive(int channel, void *message, size_t size);
 
 /*
- * As channel_receive, but the message must carry exactly one fd, which becomes the caller's in
- * *fd (close-on-exec). On any other return *fd is -1 and nothing is left open.
+ * As channel_receive, but the message must carry exactly one fd and nothing else, which becomes the
+ * caller's in *fd (close-on-exec). On any other return *fd is -1 and nothing is left open.
  */
 ssize_t channel_receive_fd(int channel, void *message, size_t size, int *fd);
 

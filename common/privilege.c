@@ -2,6 +2,7 @@
 /* Dropping privileges for good, and proving it. */
 #include "privilege.h"
 
+#include <stdbool.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 
@@ -13,28 +14,6 @@ static void cleanup_cap(cap_t *set)
 		cap_free(*set);
 }
 
-static bool sets_are_empty(void)
-{
-	CLEANUP(cleanup_cap) cap_t none = cap_init();
-	CLEANUP(cleanup_cap) cap_t now = cap_get_proc();
-
-	return none != NULL && now != NULL && cap_compare(now, none) == 0;
-}
-
-static bool ambient_is_empty(void)
-{
-	for (cap_value_t value = 0; CAP_AMBIENT_SUPPORTED() && value < cap_max_bits(); value++)
-		if (cap_get_ambient(value) != 0)
-			return false;
-	return true;
-}
-
-bool privilege_is_dropped(void)
-{
-	return sets_are_empty() && ambient_is_empty() &&
-	       prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
-}
-
 int privilege_set(const char *text)
 {
 	CLEANUP(cleanup_cap) cap_t set = cap_from_text(text);
@@ -42,13 +21,43 @@ int privilege_set(const char *text)
 	return set == NULL ? -1 : cap_set_proc(set);
 }
 
-int privilege_drop_all(void)
+static bool sets_are(const char *text)
 {
-	/* An empty permitted set empties the ambient set as well, capabilities(7). */
-	if (privilege_set("=") != 0)
+	CLEANUP(cleanup_cap) cap_t wanted = cap_from_text(text);
+	CLEANUP(cleanup_cap) cap_t now = cap_get_proc();
+
+	return wanted != NULL && now != NULL && cap_compare(now, wanted) == 0;
+}
+
+int privilege_shield(void)
+{
+	/* Nothing inheritable, so nothing ambient either, capabilities(7). */
+	return privilege_set("cap_net_raw=p");
+}
+
+int privilege_shield_exec(void)
+{
+	if (privilege_set("cap_net_raw=pi") != 0 || cap_set_ambient(CAP_NET_RAW, CAP_SET) != 0)
 		return -1;
-	/* From here on no exec, of any file, can give anything back. */
+	/* From here on no file gives anything that is not ambient. */
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+int privilege_lower(void)
+{
+	if (privilege_shield() != 0 && privilege_set("=") != 0)
+		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -1;
-	return privilege_is_dropped() ? 0 : -1;
+	return sets_are("cap_net_raw=p") || sets_are("=") ? 0 : -1;
+}
+
+int privilege_clear(void)
+{
+	return privilege_set("=") == 0 && sets_are("=") ? 0 : -1;
+}
+
+int privilege_drop_all(void)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? privilege_clear() : -1;
 }

@@ -2,8 +2,6 @@
 /* Dropping privileges for good, and proving it. */
 #pragma once
 
-#include <stdbool.h>
-
 /*
  * Sets the effective, permitted and inheritable sets to what cap_from_text(3) makes of the text.
  * Returns 0, or -1 with errno.
@@ -11,11 +9,23 @@
 int privilege_set(const char *text);
 
 /*
- * Empties the permitted, effective, inheritable and ambient sets, sets no_new_privs, then reads
- * all of it back. Returns 0, or -1 if anything is left: the caller must exit.
+ * Leaves cap_net_raw permitted, as a shield: nobody who lacks it may look into this process or take
+ * its descriptors, cap_ptrace_access_check(), not even while it dies. Nothing is effective,
+ * inheritable or ambient. Returns 0, or -1 with errno where it is not permitted.
  */
+int privilege_shield(void);
+
+/*
+ * The shield, and that it outlives one exec, as an ambient capability; sets no_new_privs. Returns 0,
+ * or -1 with errno.
+ */
+int privilege_shield_exec(void);
+
+/* The shield where it is permitted, else nothing; sets no_new_privs and reads all back. Returns 0, or -1. */
+int privilege_lower(void);
+
+/* Empties all sets, and reads that back. Returns 0, or -1: the caller must exit. */
+int privilege_clear(void);
+
+/* The same, and sets no_new_privs: no exec, of any file, can give anything back. */
 int privilege_drop_all(void);
-
-/* True when every capability set is empty and no_new_privs is set. */
-bool privilege_is_dropped(void);
-

@@ -53,9 +53,15 @@ bool open_reply_valid(const struct open_reply *reply, size_t received)
 	       text_terminated(reply->text, sizeof reply->text);
 }
 
-bool packet_fd_message_valid(const struct packet_fd_message *message, size_t received)
+bool bare_message_valid(const struct bare_message *message, enum message_type type, size_t received)
 {
-	return header_valid(&message->header, MESSAGE_PACKET_FD, received, sizeof *message);
+	return header_valid(&message->header, type, received, sizeof *message);
+}
+
+bool status_answer_valid(const struct status_answer *answer, size_t received)
+{
+	return header_valid(&answer->header, MESSAGE_STATUS_ANSWER, received, sizeof *answer) &&
+	       answer->dropped <= answer->packets;
 }
 
 bool lookup_request_valid(const struct lookup_request *request, size_t received)

@@ -6,8 +6,10 @@
  *
  *   capture channel   writer   -> helper   struct open_request
  *                     helper   -> writer   struct open_reply (ready or refused)
- *                     writer   -> helper   end of stream: "my sandbox is closed"
- *                     helper   -> writer   struct packet_fd_message + one SCM_RIGHTS fd
+ *                     writer   -> helper   struct bare_message, MESSAGE_SANDBOXED: "my sandbox is closed"
+ *                     helper   -> writer   struct bare_message, MESSAGE_PACKET_FD, + one SCM_RIGHTS fd
+ *                     writer   -> helper   struct bare_message, MESSAGE_STATUS_QUESTION (any number, one
+ *                     helper   -> writer   struct status_answer                         at a time)
  *   lookup channel    helper   -> resolver struct lookup_request   (any number, while it
  *                     resolver -> helper   struct lookup_answer     works on the request)
  *
@@ -24,13 +26,14 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#define PROTOCOL_VERSION 1u
+#define PROTOCOL_VERSION 2u
 
 /* File descriptors that the writer is executed with, besides 0, 1 and 2. */
 #define WRITER_SLOT_FD 3 /* a socket that the helper holds too, to be given a name: writer/setup/slots.h */
 #define WRITER_CAPTURE_CHANNEL_FD 4
 #define WRITER_HELPER_FILE_FD 5 /* O_PATH of the helper's file, to explain a missing capability */
 #define WRITER_LOOKUP_CHANNEL_FD 6
+#define WRITER_EVENTS_FD 7 /* made by the writer: an epoll(7) set with the packet socket */
 
 #define INTERFACE_NAME_SIZE 16 /* IFNAMSIZ, with the NUL */
 #define FILTER_TEXT_SIZE 16384 /* the user's filter, with the NUL */
@@ -45,7 +48,10 @@
 enum message_type {
 	MESSAGE_OPEN = 0x6370306f,
 	MESSAGE_OPEN_REPLY,
+	MESSAGE_SANDBOXED,
 	MESSAGE_PACKET_FD,
+	MESSAGE_STATUS_QUESTION,
+	MESSAGE_STATUS_ANSWER,
 	MESSAGE_LOOKUP,
 	MESSAGE_LOOKUP_ANSWER,
 };
@@ -78,8 +84,9 @@ enum open_result {
 	OPEN_REFUSED_NO_SOCKET,      /* error is the errno of socket(AF_PACKET) */
 	OPEN_REFUSED_INTERFACE,      /* text is libpcap's */
 	OPEN_REFUSED_INTERFACE_DOWN, /* text is libpcap's */
+	OPEN_REFUSED_SLOTS,          /* the kernel has as many captures here as there may be */
 	OPEN_REFUSED_FILTER,         /* text is libpcap's; guarded: the filter is good, but not with the guard */
-	OPEN_REFUSED_FILTER_KERNEL,  /* the kernel cannot run the filter */
+	OPEN_REFUSED_FILTER_KERNEL,  /* text says what the kernel cannot run, error is its errno */
 	OPEN_REFUSED_SYSTEM,         /* text says what failed, error is its errno */
 	OPEN_RESULT_COUNT,
 };
@@ -92,11 +99,22 @@ struct open_reply {
 	uint32_t no_new_privs;   /* 1: no_new_privs was set when the helper started */
 	uint32_t guarded;   /* 1: the guard is part of the filter, or of what was refused; else 0 */
 	int32_t link_type;  /* DLT_ of the packet fd, as pcap_datalink(3PCAP) */
+	uint32_t filter_bytes; /* OPEN_REFUSED_FILTER_KERNEL: of the program that the kernel refused */
 	char text[REFUSAL_TEXT_SIZE];
 };
 
-struct packet_fd_message {
+/* MESSAGE_SANDBOXED, MESSAGE_PACKET_FD or MESSAGE_STATUS_QUESTION. */
+struct bare_message {
 	struct message_header header;
+};
+
+/* What the kernel says of the packet socket; reading it clears the first three, packet(7), socket(7). */
+struct status_answer {
+	struct message_header header;
+	uint32_t packets;   /* that the filter let through since the last answer, */
+	uint32_t dropped;   /* and of these, those that the ring had no room for: PACKET_STATISTICS */
+	int32_t error;      /* SO_ERROR */
+	int32_t interface;  /* index that it is bound to, negative: that interface is gone */
 };
 
 enum lookup_kind {
@@ -141,7 +159,8 @@ struct lookup_answer {
  */
 bool open_request_valid(const struct open_request *request, size_t received);
 bool open_reply_valid(const struct open_reply *reply, size_t received);
-bool packet_fd_message_valid(const struct packet_fd_message *message, size_t received);
+bool bare_message_valid(const struct bare_message *message, enum message_type type, size_t received);
+bool status_answer_valid(const struct status_answer *answer, size_t received);
 bool lookup_request_valid(const struct lookup_request *request, size_t received);
 bool lookup_answer_valid(const struct lookup_answer *answer, size_t received);
 

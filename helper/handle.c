@@ -8,16 +8,32 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "common/joined_filter.h"
+#include "libpcap_calls.h"
 
-/* To be called right after what failed, while errno is that of it. */
-static int refuse(struct open_reply *reply, enum open_result result, const char *text)
+#define COMPILE_LIMIT_SECONDS 2 /* of CPU time; a filter compiles in milliseconds */
+#define OPTIMIZED_SOON 512      /* instructions: libpcap's optimizer takes long for many more */
+
+static int refuse(struct open_reply *reply, enum open_result result, int error, const char *text)
 {
-	reply->error = errno;
+	reply->error = error;
 	reply->result = result;
 	snprintf(reply->text, sizeof reply->text, "%s", text);
 	return -1;
+}
+
+static int refuse_activation(struct open_reply *reply, pcap_t *handle, int status)
+{
+	const int error = libpcap_calls_error();
+	const char *text = pcap_geterr(handle)[0] != '\0' ? pcap_geterr(handle) : pcap_statustostr(status);
+
+	return refuse(reply, status == PCAP_ERROR_NO_SUCH_DEVICE			  ? OPEN_REFUSED_INTERFACE :
+			     status == PCAP_ERROR_IFACE_NOT_UP || error == ENETDOWN ? OPEN_REFUSED_INTERFACE_DOWN :
+			     error == ENOSPC					  ? OPEN_REFUSED_SLOTS :
+										    OPEN_REFUSED_SYSTEM,
+		      error, text);
 }
 
 static int open_device(pcap_t **handle, const struct open_request *request, struct open_reply *reply)
@@ -28,47 +44,86 @@ static int open_device(pcap_t **handle, const struct open_request *request, stru
 
 	*handle = pcap_create(request->interface, error);
 	if (*handle == NULL)
-		return refuse(reply, OPEN_REFUSED_SYSTEM, error);
+		return refuse(reply, OPEN_REFUSED_SYSTEM, errno, error);
 	pcap_set_snaplen(*handle, (int)request->snaplen);
 	pcap_set_promisc(*handle, (request->flags & OPEN_PROMISCUOUS) != 0);
 	status = pcap_activate(*handle);
 	if (status < 0)
-		return refuse(reply, status == PCAP_ERROR_NO_SUCH_DEVICE ? OPEN_REFUSED_INTERFACE :
-				     status == PCAP_ERROR_IFACE_NOT_UP	 ? OPEN_REFUSED_INTERFACE_DOWN :
-									   OPEN_REFUSED_SYSTEM,
-			      pcap_geterr(*handle)[0] != '\0' ? pcap_geterr(*handle) : pcap_statustostr(status));
+		return refuse_activation(reply, *handle, status);
 	if (strcmp(request->interface, "any") == 0)
 		pcap_set_datalink(*handle, request->flags & OPEN_COOKED_V1 ? DLT_LINUX_SLL : DLT_LINUX_SLL2);
-	if ((request->flags & OPEN_IGNORE_OUTGOING) != 0) /* Linux 4.20; the writer copes without */
+	if ((request->flags & OPEN_IGNORE_OUTGOING) != 0) /* Linux 4.20; the filter has it too */
 		setsockopt(pcap_fileno(*handle), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
+	reply->link_type = pcap_datalink(*handle);
 	return 0;
 }
 
 /*
- * The user's text must be an expression by itself: only then does "(guard) and (text)" mean
- * what it says, and text like "x) or (y" is a syntax error instead of a way around the guard.
+ * As it is written: libpcap's optimizer is wrong for some filters. But that nothing matches it only the
+ * optimizer finds out; for large ones it takes too long.
  */
-static int compile_guarded(pcap_t *handle, const struct open_request *request,
+static int compile(pcap_t *handle, const struct open_request *request, const char *text, struct bpf_program *program)
+{
+	struct bpf_program optimized;
+	int status = pcap_compile(handle, program, text, 0, request->netmask);
+
+	return status == 0 && program->bf_len <= OPTIMIZED_SOON ?
+		       pcap_compile(handle, &optimized, text, 1, request->netmask) : status;
+}
+
+/*
+ * The user's text must be an expression by itself: only then does "(guard) and (text)" mean what it
+ * says, and text like "x) or (y" is a syntax error instead of a way around the guard.
+ */
+static int compile_guarded(pcap_t *handle, const struct open_request *request, const char *joined,
 			   struct bpf_program *program, struct open_reply *reply)
 {
-	static char joined[JOINED_FILTER_SIZE];
-	struct bpf_program guard;
-	/* Optimizing takes long where it takes any time: not for what is only checked. */
-	int status = pcap_compile(handle, program, request->filter, request->guard[0] == '\0',
-				  request->netmask);
-
-	/* A link type without TCP has no ssh session to leave out: capture there, unguarded. */
-	reply->guarded = status == 0 && request->guard[0] != '\0' &&
-			 pcap_compile(handle, &guard, request->guard, 1, request->netmask) == 0;
-	if (reply->guarded) {
-		joined_filter(joined, request->guard, request->filter);
-		status = pcap_compile(handle, program, joined, 1, request->netmask);
+	if (compile(handle, request, request->filter, program) == 0 &&
+	    compile(handle, request, request->guard, program) == 0) {
+		reply->guarded = request->guard[0] != '\0';
+		if (compile(handle, request, joined, program) == 0)
+			return 0;
 	}
-	return status == 0 ? 0 : refuse(reply, OPEN_REFUSED_FILTER, pcap_geterr(handle));
+	return refuse(reply, OPEN_REFUSED_FILTER, 0, pcap_geterr(handle));
+}
+
+/* Fanout forgets PACKET_IGNORE_OUTGOING on some kernels, and lo would show each packet twice. */
+static struct bpf_program without_outgoing(const struct bpf_program *program)
+{
+	static struct bpf_insn longer[BPF_MAXINSNS] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const unsigned int added = 3;
+
+	if (program->bf_len > BPF_MAXINSNS - added)
+		return *program; /* which the kernel refuses */
+	memcpy(longer + added, program->bf_insns, program->bf_len * sizeof *longer);
+	return (struct bpf_program){ program->bf_len + added, longer };
+}
+
+/*
+ * On cooked sockets the header that libpcap loads from is not in the packet. It turns such loads into
+ * the kernel's metadata, a field's whole value whatever the load was: others would match what they do not say.
+ */
+static bool is_exact(const struct bpf_insn *load, int link_type)
+{
+	const unsigned int field = load->k << 8 | BPF_SIZE(load->code);
+	const bool v2 = link_type == DLT_LINUX_SLL2;
+
+	if (BPF_MODE(load->code) == BPF_IMM || BPF_MODE(load->code) == BPF_MEM || BPF_MODE(load->code) == BPF_LEN ||
+	    load->k >= (v2 ? 20u : 16u)) /* behind the header, or metadata already */
+		return true;
+	if (BPF_MODE(load->code) != BPF_ABS)
+		return false;
+	return v2 ? field == (0 << 8 | BPF_H) || field == (4 << 8 | BPF_W) || field == (8 << 8 | BPF_H) ||
+			    field == (10 << 8 | BPF_B) :
+		    field == (0 << 8 | BPF_H) || field == (14 << 8 | BPF_H);
 }
 
 /* pcap_setfilter() also succeeds where libpcap would filter by itself; the writer does not. */
-static bool kernel_runs(int fd, const struct bpf_program *program)
+static bool kernel_runs(int fd, const struct bpf_program *program, int link_type)
 {
 	static struct sock_filter attached[BPF_MAXINSNS];
 	socklen_t count = BPF_MAXINSNS; /* SO_GET_FILTER counts instructions, socket(7) */
@@ -81,36 +136,62 @@ static bool kernel_runs(int fd, const struct bpf_program *program)
 		return false;
 	for (unsigned int i = 0; i < count; i++) {
 		const struct bpf_insn *meant = &program->bf_insns[i];
-		if (type == SOCK_DGRAM) /* on cooked devices libpcap moves offsets, and nothing else */
-			attached[i].k = meant->k;
+		if (type == SOCK_DGRAM && (BPF_CLASS(meant->code) == BPF_LD || BPF_CLASS(meant->code) == BPF_LDX)) {
+			if (!is_exact(meant, link_type))
+				return false;
+			attached[i].k = meant->k; /* libpcap moves offsets, and nothing else */
+		}
 		if (memcmp(&attached[i], meant, sizeof *meant) != 0)
 			return false;
 	}
 	return true;
 }
 
-static int lock_filter(pcap_t *handle, struct bpf_program *program, struct open_reply *reply)
+static bool attach(pcap_t *handle, const struct open_request *request, struct bpf_program *program,
+		   const struct open_reply *reply)
 {
-	const int on = 1, fd = pcap_fileno(handle);
+	if ((request->flags & OPEN_IGNORE_OUTGOING) != 0)
+		*program = without_outgoing(program);
+	return pcap_setfilter(handle, program) == 0 && kernel_runs(pcap_fileno(handle), program, reply->link_type);
+}
 
-	if (pcap_setfilter(handle, program) != 0 || !kernel_runs(fd, program))
-		return refuse(reply, OPEN_REFUSED_FILTER_KERNEL,
-			      "the kernel cannot run this filter on this interface");
-	/* From here on nobody who holds the fd, we included, can attach another filter or none. */
-	if (setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) != 0)
-		return refuse(reply, OPEN_REFUSED_SYSTEM, "SO_LOCK_FILTER failed");
-	return 0;
+/* Returns 0, or -1 with a refusal. */
+static int set_filter(pcap_t *handle, const struct open_request *request, struct open_reply *reply)
+{
+	static char joined[JOINED_FILTER_SIZE];
+	struct bpf_program program;
+
+	joined_filter(joined, request->guard, request->filter);
+	if (compile_guarded(handle, request, joined, &program, reply) != 0)
+		return -1;
+	/* Optimized, a filter that is too large for the kernel may fit. */
+	if (attach(handle, request, &program, reply) ||
+	    (pcap_compile(handle, &program, joined, 1, request->netmask) == 0 &&
+	     attach(handle, request, &program, reply)))
+		return 0;
+	reply->filter_bytes = program.bf_len * (uint32_t)sizeof(struct sock_filter);
+	return refuse(reply, OPEN_REFUSED_FILTER_KERNEL, libpcap_calls_error(),
+		      "the kernel cannot run this filter on this interface");
+}
+
+static void limit_compiling(time_t seconds)
+{
+	setitimer(ITIMER_PROF, &(struct itimerval){ .it_value.tv_sec = seconds }, NULL);
 }
 
 int handle_open(const struct open_request *request, struct open_reply *reply)
 {
-	struct bpf_program program;
+	const int on = 1;
 	pcap_t *handle;
 
-	if (open_device(&handle, request, reply) != 0 ||
-	    compile_guarded(handle, request, &program, reply) != 0 ||
-	    lock_filter(handle, &program, reply) != 0)
+	if (open_device(&handle, request, reply) != 0)
 		return -1; /* the process ends next: nothing to free */
-	reply->link_type = pcap_datalink(handle);
+	limit_compiling(COMPILE_LIMIT_SECONDS);
+	if (set_filter(handle, request, reply) != 0)
+		return -1;
+	limit_compiling(0);
+	/* From here on nobody who holds the fd, we included, can attach another filter or none. */
+	if (setsockopt(pcap_fileno(handle), SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) != 0)
+		return refuse(reply, OPEN_REFUSED_SYSTEM, errno, "SO_LOCK_FILTER failed");
 	return pcap_fileno(handle);
 }

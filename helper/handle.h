@@ -2,7 +2,11 @@
 /* libpcap's live handle: a device opened, and a filter that the kernel runs and nobody changes. */
 #pragma once
 
+#include <signal.h>
+
 #include "common/protocol.h"
+
+#define COMPILE_TIMER_SIGNAL SIGPROF /* ends the process when a filter compiles for too long */
 
 /*
  * Does what the request asks for on the pre-opened sockets. Returns the packet fd, bound, with

@@ -1,5 +1,5 @@
 /* helper: what runs with the capability. */
-/* Finding the writer, and executing it from an image that its user cannot read. */
+/* The writer, carried inside this file: executed from a copy that its user cannot read. */
 #include "image.h"
 
 #include <errno.h>
@@ -7,19 +7,26 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "common/privilege.h"
 #include "common/protocol.h"
-#include "start.h"
 
-#define WRITER_NAME "cf-pcap-writer"
 #define MEMFD_EXECUTABLE 0x0010U /* MFD_EXEC, Linux 6.3 */
+
+/* The build's cf-pcap-writer, byte for byte: WRITER_IMAGE is its path, from the Makefile. */
+extern const char writer_image[], writer_image_end[];
+__asm__(".pushsection .rodata\n"
+	".globl writer_image, writer_image_end\n"
+	"writer_image: .incbin \"" WRITER_IMAGE "\"\n"
+	"writer_image_end:\n"
+	".popsection\n");
 
 /* The kernel's name for the file we are: no argument, variable or working directory has a say. */
 static int open_own_folder(void)
@@ -46,29 +53,22 @@ static int open_own_folder(void)
 }
 
 /*
- * faccessat() asks for the real uid, with groups and ACLs. An owner can chmod, so he counts as
- * able to write, except where the mount is read-only (Garden's lifecycle folder, whose owner
- * has the number of many a container's uid).
+ * A policy lies in it. faccessat() asks for the real uid, with groups and ACLs. An owner can chmod, so
+ * he counts as able to write, except where the mount is read-only (Garden's lifecycle folder, whose
+ * owner has the number of many a container's uid).
  */
-static bool user_could_change(int folder, const char *name)
+static void check_unchangeable(int folder)
 {
 	struct statvfs mount;
 	struct stat status;
 
-	if (fstatvfs(folder, &mount) != 0 || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-		die("cannot examine " WRITER_NAME " beside cf-pcap");
-	return faccessat(folder, name, W_OK, 0) == 0 ||
-	       (status.st_uid == getuid() && (mount.f_flag & ST_RDONLY) == 0);
-}
-
-/* Folder first: once it is known to be his to read only, names in it do not change under us. */
-static void check_unchangeable(int folder)
-{
-	bool changeable = user_could_change(folder, ".") || user_could_change(folder, WRITER_NAME);
-
+	if (fstatvfs(folder, &mount) != 0 || fstat(folder, &status) != 0)
+		die("cannot examine the folder of cf-pcap");
+	if (faccessat(folder, ".", W_OK, 0) != 0 &&
+	    (status.st_uid != getuid() || (mount.f_flag & ST_RDONLY) != 0))
+		return;
 	errno = EPERM;
-	if (changeable)
-		die(WRITER_NAME " or its folder could have been changed by this user (root has to install them)");
+	die("the folder of cf-pcap could have been changed by this user (root has to install it)");
 }
 
 static int create_image(void)
@@ -79,43 +79,38 @@ static int create_image(void)
 		image = memfd_create("cf-pcap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (image < 0)
 		die(errno != EACCES ? "cannot create a memfd" :
-		    "vm.memfd_noexec is set (operator: install " WRITER_NAME " with mode 0711)");
+		    "vm.memfd_noexec is 2, so no copy in memory can be executed (operator: set it to 0 or 1)");
 	return image;
+}
+
+/* A limit of file sizes counts for memory files too. */
+static _Noreturn void die_of_copy(void)
+{
+	char what[128];
+
+	snprintf(what, sizeof what, "cannot copy the writer: it takes %zu bytes%s",
+		 (size_t)(writer_image_end - writer_image), errno == EFBIG ? ", see ulimit -f" : "");
+	die(what);
 }
 
 /*
  * Mode 0111 is what counts: the kernel keeps a process non-dumpable across exec of a file that
  * it may not read (would_dump() in fs/exec.c). The seals keep the copy what it is.
  */
-static int copy_unreadable(int file)
+static int unreadable_image(void)
 {
 	int image = create_image();
-	ssize_t copied;
 
-	do
-		copied = sendfile(image, file, NULL, INT_MAX);
-	while (copied > 0);
-	if (copied < 0 || fchmod(image, 0111) != 0 ||
+	for (const char *at = writer_image; at < writer_image_end;) {
+		ssize_t copied = write(image, at, (size_t)(writer_image_end - at));
+		if (copied <= 0)
+			die_of_copy();
+		at += copied;
+	}
+	if (fchmod(image, 0111) != 0 ||
 	    fcntl(image, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
-		die("cannot copy " WRITER_NAME);
+		die("cannot seal the writer's copy");
 	return image;
-}
-
-static int open_unreadable(int folder)
-{
-	const int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-	int file = openat(folder, WRITER_NAME, flags | O_RDONLY);
-	bool readable = file >= 0;
-	struct stat status;
-
-	if (!readable && errno == EACCES)
-		file = openat(folder, WRITER_NAME, flags | O_PATH);
-	if (file < 0 || fstat(file, &status) != 0)
-		die("cannot open " WRITER_NAME " beside cf-pcap");
-	errno = EINVAL;
-	if (!S_ISREG(status.st_mode))
-		die(WRITER_NAME " is not a regular file");
-	return readable ? copy_unreadable(file) : file;
 }
 
 /* What the writer reads for its guard. Nothing that libc would act upon. */
@@ -133,11 +128,11 @@ static char **writer_environment(void)
 	return kept;
 }
 
-_Noreturn void image_exec_writer(int argc, char **argv, bool protect)
+_Noreturn void image_exec_writer(int argc, char **argv, const struct start_state *state)
 {
 	char *no_arguments[] = { "cf-pcap", NULL };
 	struct statfs proc;
-	int folder;
+	int image;
 
 	/*
 	 * Where there is no /proc the user may have made one, to name another file than ours. The
@@ -147,10 +142,12 @@ _Noreturn void image_exec_writer(int argc, char **argv, bool protect)
 	if (statfs("/proc/self", &proc) != 0 || proc.f_type != PROC_SUPER_MAGIC ||
 	    open("/proc/self/exe", O_PATH) != WRITER_HELPER_FILE_FD)
 		die("cannot open /proc/self/exe (is /proc mounted?)");
-	folder = open_own_folder();
-	if (protect)
-		check_unchangeable(folder);
-	execveat(open_unreadable(folder), "", argc > 0 ? argv : no_arguments, writer_environment(),
-		 AT_EMPTY_PATH);
-	die("cannot execute " WRITER_NAME);
+	if (state->has_something_to_protect)
+		check_unchangeable(open_own_folder());
+	image = unreadable_image();
+	/* The writer holds the packet socket for a moment: the shield has to be there from its first instruction. */
+	if (state->had_capability ? privilege_shield_exec() != 0 : privilege_drop_all() != 0)
+		die("cannot lower privileges (do securebits forbid ambient capabilities?)");
+	execveat(image, "", argc > 0 ? argv : no_arguments, writer_environment(), AT_EMPTY_PATH);
+	die("cannot execute the writer's copy in memory");
 }

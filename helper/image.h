@@ -1,13 +1,12 @@
 /* helper: what runs with the capability. */
-/* Finding the writer, and executing it from an image that its user cannot read. */
+/* The writer, carried inside this file: executed from a copy that its user cannot read. */
 #pragma once
 
-#include <stdbool.h>
+#include "start.h"
 
 /*
- * Executes cf-pcap-writer from the folder of /proc/self/exe with the given arguments and an
- * environment from an allow-list. With `protect`, only a writer that the user cannot have
- * changed is executed. The process stays non-dumpable. Ends with a message if that fails.
+ * Executes the writer with the given arguments and an environment from an allow-list, non-dumpable and with the
+ * shield where there is one. Not if the user could have changed the folder of this file. Ends with a message if
+ * that fails.
  */
-_Noreturn void image_exec_writer(int argc, char **argv, bool protect);
-
+_Noreturn void image_exec_writer(int argc, char **argv, const struct start_state *state);

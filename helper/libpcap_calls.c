@@ -6,11 +6,16 @@
  */
 #include "libpcap_calls.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/ether.h>
 #include <pcap/pcap.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,19 +25,31 @@
 
 /* Only the linker, and libpcap by declarations of its own, refer to these. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
+int __real_bind(int fd, const struct sockaddr *address, socklen_t length);
 int __real_setsockopt(int fd, int level, int option, const void *value, socklen_t length);
 void *__real_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset);
 
-static struct given {
-	struct sockets left;      /* those that libpcap has not got yet */
-	int packet_fd;            /* the AF_PACKET socket that it got; -1: none */
-	struct tpacket_req3 ring; /* for that one */
-	int lookup_channel;
-} given = { { -1, -1, -1 }, -1, { 0 }, -1 };
+#define SLOTS 8
+#define FIRST_GROUP 0xcfa0 /* unusual: somebody else's group of that number counts as a slot that is taken */
+#define FANOUT_IGNORE_OUTGOING 0x4000 /* PACKET_FANOUT_FLAG_IGNORE_OUTGOING, late 2022 */
 
-void libpcap_calls_use(const struct sockets *sockets, const struct tpacket_req3 *ring, int lookup_channel)
+static struct given {
+	struct sockets left; /* those that libpcap has not got yet */
+	int packet_fd;       /* the AF_PACKET socket that it got; -1: none */
+	int lookup_channel;
+	const struct open_request *request;
+	bool bound;
+	int error;
+} given = { { -1, -1, -1 }, -1, -1, NULL, false, 0 };
+
+void libpcap_calls_use(const struct sockets *sockets, const struct open_request *request, int lookup_channel)
 {
-	given = (struct given){ *sockets, -1, *ring, lookup_channel };
+	given = (struct given){ *sockets, -1, lookup_channel, request, false, 0 };
+}
+
+int libpcap_calls_error(void)
+{
+	return given.error;
 }
 
 static const struct sock_fprog NOTHING = { 1, (struct sock_filter[]){ BPF_STMT(BPF_RET | BPF_K, 0) } };
@@ -61,15 +78,78 @@ int __wrap_socket(int domain, int type, int protocol)
 				 sizeof NOTHING) == 0 ? given.packet_fd : -1;
 }
 
+/* As libpcap binds later, but before there is a ring. Returns 0, or -1 with errno. */
+static int bind_early(int fd)
+{
+	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	struct ifreq device = { 0 };
+	socklen_t length = sizeof errno;
+
+	memcpy(device.ifr_name, given.request->interface, sizeof device.ifr_name);
+	if (strcmp(device.ifr_name, "any") != 0 && ioctl(fd, SIOCGIFINDEX, &device) != 0)
+		return -1;
+	address.sll_ifindex = device.ifr_ifindex; /* 0: any */
+	if (__real_bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
+		return -1;
+	given.bound = true;
+	/* A device that is down is no error of bind(). */
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errno, &length) == 0 && errno == 0 ? 0 : -1;
+}
+
+/*
+ * The kernel ties a slot to the socket: a fanout group of one member is left after the ring is freed, however
+ * its process ends, so there are never more rings than slots. Returns 0, or -1 with errno.
+ */
+static int take_slot(int fd)
+{
+	const bool ignore = (given.request->flags & OPEN_IGNORE_OUTGOING) != 0;
+	struct fanout_args group = { .type_flags = PACKET_FANOUT_CPU | (ignore ? FANOUT_IGNORE_OUTGOING : 0),
+				     .max_num_members = 1 };
+
+	/* Before Linux 5.11 the names bound the captures alone, writer/setup/slots.c. */
+	if (__real_setsockopt(fd, SOL_PACKET, PACKET_FANOUT, NULL, sizeof group) == 0 || errno != EFAULT)
+		return 0;
+	if (bind_early(fd) != 0)
+		return -1;
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		group.id = (uint16_t)(FIRST_GROUP + i);
+		if (__real_setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof group) == 0)
+			return 0;
+		if (errno != ENOSPC && errno != EINVAL) /* EINVAL: it is taken on another device */
+			return -1;
+	}
+	errno = ENOSPC;
+	return -1;
+}
+
 /*
  * Where libpcap makes its ring, before it binds, the writer's is made: another one later would cost
- * some ten milliseconds, and another such call.
+ * some ten milliseconds, and another such call. And there is never no filter.
  */
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
-	if (level == SOL_PACKET && option == PACKET_RX_RING)
-		return __real_setsockopt(fd, level, option, &given.ring, sizeof given.ring);
-	return __real_setsockopt(fd, level, option, value, length);
+	int result = 0;
+
+	if (level == SOL_PACKET && option == PACKET_RX_RING) {
+		result = take_slot(fd);
+		value = &given.request->ring;
+		length = sizeof given.request->ring;
+	} else if (level == SOL_SOCKET && option == SO_DETACH_FILTER) {
+		option = SO_ATTACH_FILTER;
+		value = &NOTHING;
+		length = sizeof NOTHING;
+	}
+	if (result == 0)
+		result = __real_setsockopt(fd, level, option, value, length);
+	if (result != 0)
+		given.error = errno;
+	return result;
+}
+
+/* The kernel refuses to bind a member of a group anew: it is bound already. */
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+	return given.bound ? 0 : __real_bind(fd, address, length);
 }
 
 /* The ring is the writer's to map: what libpcap gets in its place is plain memory. */

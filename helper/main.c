@@ -2,15 +2,14 @@
 /*
  * cf-pcap, the helper: the only file with a capability (cap_net_raw=p). It becomes two processes:
  *
- *   the child opens two packet sockets, gives up every privilege, and serves one request;
- *   the parent, which the shell waits for, gives up every privilege and becomes cf-pcap-writer.
+ *   the child opens two packet sockets, lowers its privilege, serves one request, and keeps the socket;
+ *   the parent, which the shell waits for, lowers its privilege and becomes the writer.
  *
  * Neither reads an argument or the environment for itself. Every failure ends the process.
  */
 #include <unistd.h>
 
 #include "common/channel.h"
-#include "common/privilege.h"
 #include "image.h"
 #include "serve.h"
 #include "start.h"
@@ -39,7 +38,5 @@ int main(int argc, char **argv)
 	}
 	close(capture[1]);
 	close(lookup[1]);
-	if (privilege_drop_all() != 0)
-		die("cannot drop privileges");
-	image_exec_writer(argc, argv, state.has_something_to_protect);
+	image_exec_writer(argc, argv, &state);
 }

@@ -11,6 +11,7 @@
 #include <linux/sockios.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "common/sandbox.h"
 
@@ -33,23 +34,27 @@ int enter_helper_sandbox(const struct sockets *sockets, int capture_channel, int
 {
 	const int raw = sockets->raw, cooked = sockets->cooked;
 	const struct sandbox_rule rules[] = {
-		/* an fd can be passed to the writer, not to the resolver, who has no sandbox */
-		ALLOW_ON(recvmsg, capture_channel), ALLOW_ON(sendto, capture_channel),
+		/*
+		 * an fd can be passed to the writer, not to the resolver, who has no sandbox; and none can be
+		 * received: no recvmsg()
+		 */
+		ALLOW_ON(recvfrom, capture_channel), ALLOW_ON(sendto, capture_channel),
 		ALLOW_ON(sendmsg, capture_channel),
-		ALLOW_ON(recvmsg, lookup_channel), ALLOW_ON(sendto, lookup_channel),
+		ALLOW_ON(recvfrom, lookup_channel), ALLOW_ON(sendto, lookup_channel),
 
-		/* the device: bound, promiscuous, with a ring */
+		/* the device: bound, promiscuous, with a slot and a ring; and what becomes of it */
 		ALLOW_ON(bind, raw), ALLOW_ON(bind, cooked),
 		ALLOW_OPTION(SOL_PACKET, PACKET_VERSION), ALLOW_OPTION(SOL_PACKET, PACKET_RESERVE),
 		ALLOW_OPTION(SOL_PACKET, PACKET_AUXDATA), ALLOW_OPTION(SOL_PACKET, PACKET_ADD_MEMBERSHIP),
 		ALLOW_OPTION(SOL_PACKET, PACKET_IGNORE_OUTGOING), ALLOW_OPTION(SOL_PACKET, PACKET_RX_RING),
+		ALLOW_OPTION(SOL_PACKET, PACKET_FANOUT), SANDBOX_ALLOW(getsockname),
 		ALLOW_IOCTL(SIOCGIFINDEX), ALLOW_IOCTL(SIOCGIFHWADDR), ALLOW_IOCTL(SIOCGIFMTU),
 		ALLOW_IOCTL(SIOCGIFFLAGS), ALLOW_IOCTL(SIOCETHTOOL),
 		SANDBOX_ALLOW(getsockopt), SANDBOX_ALLOW(eventfd2), SANDBOX_ALLOW(uname),
 
 		/* the filter: libpcap empties the queue (non-blocking) before it attaches one */
-		ALLOW_OPTION(SOL_SOCKET, SO_ATTACH_FILTER), ALLOW_OPTION(SOL_SOCKET, SO_DETACH_FILTER),
-		ALLOW_OPTION(SOL_SOCKET, SO_LOCK_FILTER),
+		ALLOW_OPTION(SOL_SOCKET, SO_ATTACH_FILTER), ALLOW_OPTION(SOL_SOCKET, SO_LOCK_FILTER),
+		SANDBOX_ALLOW_IF(setitimer, SANDBOX_ARGUMENT_IS(0, ITIMER_PROF)),
 		ALLOW_ON(recvfrom, raw), ALLOW_ON(recvfrom, cooked),
 		ALLOW_FCNTL(raw, F_GETFL), ALLOW_FCNTL(raw, F_SETFL),
 		ALLOW_FCNTL(cooked, F_GETFL), ALLOW_FCNTL(cooked, F_SETFL),

@@ -2,10 +2,12 @@
 /*
  * The helper's side of the protocol.
  *
- *   state      may receive             answers                       then
- *   waiting    open_request            open_reply refused            exit
- *                                      open_reply ready              ready
- *   ready      end of stream           packet_fd_message + the fd    exit
+ *   state      may receive         answers                       then
+ *   waiting    open_request        open_reply refused            exit
+ *                                  open_reply ready              ready
+ *   ready      sandboxed           packet_fd + the fd            keeping
+ *   keeping    status_question     status_answer                 keeping
+ *              end of stream                                     exit
  *
  * Anything else, in any state, ends the process. There is no way back and no second request.
  */
@@ -13,9 +15,9 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/channel.h"
@@ -25,34 +27,62 @@
 #include "sandbox_rules.h"
 #include "sockets.h"
 
-#define CPU_LIMIT_SECONDS 2 /* a filter compiles in milliseconds */
 #ifndef MEMORY_LIMIT_BYTES
 #define MEMORY_LIMIT_BYTES (256u << 20) /* libpcap's largest programs need a few MiB */
 #endif
 
-static void lower_limit(__rlimit_resource_t resource, rlim_t value)
+/* libpcap's compiler needs much memory for some inputs, and the input is the user's. */
+static void limit_memory(void)
 {
-	const struct rlimit limit = { value, value };
+	const struct rlimit limit = { MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES };
 
 	/* EPERM: the user's own hard limit is lower still. */
-	if (setrlimit(resource, &limit) != 0 && errno != EPERM)
+	if (setrlimit(RLIMIT_AS, &limit) != 0 && errno != EPERM)
 		_exit(1);
 }
 
-/* libpcap's compiler and optimizer run for long on some inputs, and the input is the user's. */
-static void limit_resources(pid_t writer)
+/* As long as the writer and no longer, whatever the terminal sends to all of its group. */
+static void live_with(pid_t writer)
 {
-	lower_limit(RLIMIT_CPU, CPU_LIMIT_SECONDS);
-	lower_limit(RLIMIT_AS, MEMORY_LIMIT_BYTES);
-	/* No life without the writer, who holds our slot among the captures; is he gone already? */
+	for (int number = 1; number < NSIG; number++)
+		if (number != COMPILE_TIMER_SIGNAL)
+			signal(number, SIG_IGN);
+	prctl(PR_SET_NAME, "cf-pcap-socket");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != writer)
+		_exit(1);
+}
+
+static void receive(int channel, enum message_type type)
+{
+	struct bare_message message;
+	ssize_t received = channel_receive(channel, &message, sizeof message);
+
+	if (received <= 0 || !bare_message_valid(&message, type, (size_t)received))
+		_exit(received == 0 ? 0 : 1);
+}
+
+static void answer_status(int channel, int packet_fd)
+{
+	struct status_answer answer = { .header = { PROTOCOL_VERSION, MESSAGE_STATUS_ANSWER } };
+	struct tpacket_stats_v3 counts;
+	struct sockaddr_ll bound;
+	socklen_t counts_size = sizeof counts, error_size = sizeof answer.error, bound_size = sizeof bound;
+
+	if (getsockopt(packet_fd, SOL_PACKET, PACKET_STATISTICS, &counts, &counts_size) != 0 ||
+	    getsockopt(packet_fd, SOL_SOCKET, SO_ERROR, &answer.error, &error_size) != 0 ||
+	    getsockname(packet_fd, (struct sockaddr *)&bound, &bound_size) != 0)
+		_exit(1);
+	answer.packets = counts.tp_packets;
+	answer.dropped = counts.tp_drops;
+	answer.interface = bound.sll_ifindex;
+	if (channel_send(channel, &answer, sizeof answer) != 0)
 		_exit(1);
 }
 
 _Noreturn void serve(int capture_channel, int lookup_channel, const struct start_state *state)
 {
 	static struct open_request request;
-	struct packet_fd_message message = { { PROTOCOL_VERSION, MESSAGE_PACKET_FD } };
+	struct bare_message message = { { PROTOCOL_VERSION, MESSAGE_PACKET_FD } };
 	struct open_reply reply = { .header = { PROTOCOL_VERSION, MESSAGE_OPEN_REPLY },
 				    .had_capability = state->had_capability,
 				    .no_new_privs = state->no_new_privs };
@@ -61,7 +91,11 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	ssize_t received;
 
 	reply.error = sockets_open(&sockets);
-	limit_resources(state->writer);
+	/* The writer's: kept here, the user's pipes would stay open for longer than his capture. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	limit_memory();
+	live_with(state->writer);
 	if (enter_helper_sandbox(&sockets, capture_channel, lookup_channel) != 0)
 		_exit(1);
 
@@ -69,7 +103,7 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	received = channel_receive(capture_channel, &request, sizeof request);
 	if (received <= 0 || !open_request_valid(&request, (size_t)received))
 		_exit(1);
-	libpcap_calls_use(&sockets, &request.ring, lookup_channel);
+	libpcap_calls_use(&sockets, &request, lookup_channel);
 	if (reply.error != 0)
 		reply.result = OPEN_REFUSED_NO_SOCKET;
 	else
@@ -77,9 +111,14 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	if (channel_send(capture_channel, &reply, sizeof reply) != 0 || packet_fd < 0)
 		_exit(0);
 
-	/* ready: the writer half-closes when its sandbox is shut; it has no call that could send. */
-	if (channel_receive(capture_channel, &request, sizeof request) != 0 ||
-	    channel_send_fd(capture_channel, &message, sizeof message, packet_fd) != 0)
+	/* ready: the writer may have the socket once it is where it can do no harm with it. */
+	receive(capture_channel, MESSAGE_SANDBOXED);
+	if (channel_send_fd(capture_channel, &message, sizeof message, packet_fd) != 0)
 		_exit(1);
-	_exit(0);
+
+	/* keeping: the writer lets go of the socket, and asks here what only a socket can tell. */
+	for (;;) {
+		receive(capture_channel, MESSAGE_STATUS_QUESTION);
+		answer_status(capture_channel, packet_fd);
+	}
 }

@@ -22,8 +22,11 @@ int sockets_open(struct sockets *sockets)
 	if (sockets->raw >= 0)
 		sockets->cooked = __real_socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	error = sockets->cooked < 0 ? errno : 0;
-	/* Everything after this line runs without any privilege, and cannot get one back. */
-	if (privilege_drop_all() != 0)
+	/*
+	 * Nothing after this line is privileged. What stays permitted shields this process from those who
+	 * lack it, to its last moment; nobody in it can use it, the sandbox has no socket().
+	 */
+	if (privilege_lower() != 0)
 		_exit(1);
 	sockets->local = __real_socket(AF_UNIX, SOCK_RAW | SOCK_CLOEXEC, 0);
 	return error;

@@ -42,7 +42,7 @@ struct start_state start_lower_capabilities(void)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		die("cannot become non-dumpable");
 	/* Fails if it is not there to be kept. Nothing is effective until sockets_open(). */
-	state.had_capability = privilege_set("cap_net_raw=p") == 0;
+	state.had_capability = privilege_shield() == 0;
 	if (!state.had_capability && privilege_set("=") != 0)
 		die("cannot lower capabilities");
 	/* Root gets the capability from any exec: there is nothing he could take from us. */

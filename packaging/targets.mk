@@ -11,12 +11,11 @@ LIFECYCLE = $(BUILD)/cf-pcap-lifecycle.tgz
 BOSH = $(BUILD)/bosh
 DEB_SOURCE = $(BUILD)/deb/cf-pcap-$(VERSION)
 
-# Both files, stripped, with cap_net_raw=p on cf-pcap. As root.
+# One file, stripped, with cap_net_raw=p. As root.
 lifecycle: all
 	@rm -rf $(BUILD)/lifecycle $(LIFECYCLE)
 	@mkdir -p $(BUILD)/lifecycle
-	$(Q)cp $(BUILD)/cf-pcap $(BUILD)/cf-pcap-writer $(BUILD)/lifecycle
-	$(Q)strip $(BUILD)/lifecycle/cf-pcap $(BUILD)/lifecycle/cf-pcap-writer
+	$(Q)$(STRIP) -o $(BUILD)/lifecycle/cf-pcap $(BUILD)/cf-pcap
 	$(SAY) TAR $(LIFECYCLE)
 	$(Q)packaging/add-to-archive $(LIFECYCLE) $(BUILD)/lifecycle
 

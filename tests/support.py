@@ -151,7 +151,8 @@ class Tools:
 
     def __init__(self, folder):
         self.helper = folder / "cf-pcap"
-        self.writer = folder / "cf-pcap-writer"
+        build = ROOT / ("build/sanitized" if os.environ.get("CFPCAP_SANITIZE") == "1" else "build")
+        self.writer = build / "cf-pcap-writer.image"  # as it is carried inside it
         self.processes = []
 
     def spawn(self, namespace, *flags, **options):

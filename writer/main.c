@@ -1,8 +1,9 @@
 /* writer: no privilege; from setup/ through the sandbox's door to capture/. */
-/* cf-pcap-writer: everything of cf-pcap that needs no privilege. Started by the helper only. */
+/* The writer: everything of cf-pcap that needs no privilege. Carried inside the helper, and started by it only. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -15,6 +16,7 @@
 #include "capture/capture.h"
 #include "capture/ending.h"
 #include "capture/ring.h"
+#include "common/privilege.h"
 #include "common/protocol.h"
 #include "output/frame.h"
 #include "output/output.h"
@@ -112,12 +114,17 @@ static int not_begun(int result, const struct audience *audience)
 /* From here on there is a packet fd in this process, and a sandbox around it. */
 static int capture_inside_sandbox(struct capture *capture)
 {
+	int packet_fd, events = epoll_create1(EPOLL_CLOEXEC);
+
+	/* A known number, for the sandbox. */
+	if (events < 0 || dup2(events, WRITER_EVENTS_FD) < 0 || (events != WRITER_EVENTS_FD && close(events) != 0))
+		return fail("cannot watch the packet socket", strerror(errno));
 	if (enter_writer_sandbox() != 0)
 		return fail("cannot close the sandbox", strerror(errno));
-	capture->packet_fd = session_receive_packet_fd(&capture->audience);
-	if (capture->packet_fd < 0)
-		return not_begun(capture->packet_fd, &capture->audience);
-	return capture_run(capture);
+	packet_fd = session_receive_packet_fd(&capture->audience);
+	if (packet_fd < 0)
+		return not_begun(packet_fd, &capture->audience);
+	return capture_run(capture, packet_fd);
 }
 
 /* Messages go where packets go: to the same pipe, socket or file. */
@@ -148,7 +155,7 @@ static int capture_packets(struct options *options, struct output *output)
 {
 	static struct session session;
 	struct capture capture = { .output = output,
-				   .ring = ring_layout(options->buffer_size, (uint32_t)options->snaplen),
+				   .layout = ring_layout(options->buffer_size, (uint32_t)options->snaplen),
 				   .direction = options->direction,
 				   .count = options->count,
 				   .max_size = options->max_size,
@@ -165,7 +172,7 @@ static int capture_packets(struct options *options, struct output *output)
 		return EXIT_FAILED;
 	capture.interface = options->interface;
 	capture.loopback_index = facts.loopback_index;
-	opened = session_open(&session, options, &facts, &capture.ring, &capture.audience);
+	opened = session_open(&session, options, &facts, &capture.layout, &capture.audience);
 	if (opened != 0)
 		return not_begun(opened, &capture.audience);
 	capture.format = (struct format){ .kind = options->format,
@@ -212,6 +219,9 @@ int main(int argc, char **argv)
 {
 	int status;
 
+	/* The capability is here as a shield only, and until the packet socket is gone, kept_socket.c. */
+	if (privilege_lower() != 0)
+		return EXIT_FAILED;
 	/* As ps shows it; exec from a memfd would show that. */
 	prctl(PR_SET_NAME, "cf-pcap");
 	status = run(argc, argv);

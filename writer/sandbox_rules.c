@@ -7,6 +7,7 @@
 #include "sandbox_rules.h"
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -34,9 +35,14 @@ static const struct sandbox_rule RULES[] = {
 	SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
 			 SANDBOX_ARGUMENT_IS(1, SOL_SOCKET), SANDBOX_ARGUMENT_IS(2, SO_SNDBUF)),
 
-	/* the packet fd: received, mapped, asked; never changed, or used to send or to see more */
-	ALLOW_ON(recvmsg, WRITER_CAPTURE_CHANNEL_FD), ALLOW_ON(shutdown, WRITER_CAPTURE_CHANNEL_FD),
-	SANDBOX_ALLOW(getsockopt), SANDBOX_ALLOW(getsockname),
+	/* the packet fd: received, checked, mapped, watched, closed; never changed, or used to send or to see more */
+	ALLOW_ON(recvmsg, WRITER_CAPTURE_CHANNEL_FD), SANDBOX_ALLOW(getsockopt),
+	SANDBOX_ALLOW_IF(epoll_ctl, SANDBOX_ARGUMENT_IS(0, WRITER_EVENTS_FD), SANDBOX_ARGUMENT_IS(1, EPOLL_CTL_ADD)),
+	ALLOW_ON(epoll_wait, WRITER_EVENTS_FD), ALLOW_ON(epoll_pwait, WRITER_EVENTS_FD),
+	/* the helper keeps it, and is asked */
+	ALLOW_ON(sendto, WRITER_CAPTURE_CHANNEL_FD), ALLOW_ON(recvfrom, WRITER_CAPTURE_CHANNEL_FD),
+	/* the shield goes with the socket; no other use of a capability is allowed here */
+	SANDBOX_ALLOW(capset), SANDBOX_ALLOW(capget),
 	SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_LACKS(2, PROT_EXEC)), SANDBOX_ALLOW(munmap),
 	SANDBOX_ALLOW(brk),
 	/* 4 to 15, not 0 to 2: a descriptor that is received must not land where we write; nor our place */

@@ -58,6 +58,8 @@ int main(int argc, char **argv)
 					       .link_type = LINK_TYPE_ETHERNET } };
 	struct run run = { .capture = &capture,
 			   .output = &output,
+			   .socket = { .gone = true },
+			   .drops = { .socket = &run.socket },
 			   .intake = { .capture = &capture, .presence = &run.presence },
 			   .ring = { .block_size = BLOCK_BYTES, .block_count = RING_BYTES / BLOCK_BYTES } };
 	uint32_t size = argc > 2 ? (uint32_t)atoi(argv[1]) : 0, packets = 0;

@@ -142,8 +142,7 @@ def cannot_capture(tools, ns, **options):
 
 
 def test_a_copy_without_the_capability_says_so(tools, ns, other_folder):
-    for path in (tools.helper, tools.writer):
-        subprocess.run(["cp", path, other_folder], check=True)
+    subprocess.run(["cp", tools.helper, other_folder], check=True)
     error = cannot_capture(Tools(other_folder), ns)
     for part in ("the file cf-pcap has no cap_net_raw", "diego.rep.enable_cf_pcap", "cached", "copy"):
         assert part in error
@@ -191,9 +190,10 @@ def test_a_tracer_is_named(tools, ns):
     assert "traced" in error_of(process, 1)
 
 
-def test_the_writer_by_itself_is_refused(tools, ns):
+def test_the_writer_by_itself_is_refused(tools, ns, other_folder):
     """It would be dumpable, and the fd in it the user's."""
-    result = tools.run(ns, "-interface", "lo", executable=tools.writer)
+    subprocess.run(["cp", tools.writer, other_folder / "writer"], check=True)
+    result = tools.run(ns, "-interface", "lo", executable=other_folder / "writer")
     assert "cf-pcap-writer cannot be used by itself" in error_of(result, 1)
 
 

@@ -20,9 +20,13 @@ def status(pid):
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
-def assert_confined(pid):
+NET_RAW = 1 << 13
+
+
+def assert_confined(pid, permitted=0):
     now = status(pid)
-    assert {name: int(now[name], 16) for name in CAPABILITY_SETS} == dict.fromkeys(CAPABILITY_SETS, 0)
+    assert {name: int(now[name], 16) for name in CAPABILITY_SETS} == {**dict.fromkeys(CAPABILITY_SETS, 0),
+                                                                      "CapPrm": permitted}
     assert (now["NoNewPrivs"], now["Seccomp"]) == ("1", "2")
     assert set(now["Uid"].split()) == {"2000"} and now["TracerPid"] == "0"
 
@@ -53,10 +57,12 @@ def test_the_capture_shows_as_cf_pcap_however_it_was_executed(tools, ns, links, 
     assert process.wait(10) == 0
 
 
-def test_the_running_writer_has_no_privilege_and_a_sandbox_and_is_alone(tools, ns, tmp_path):
+def test_the_running_writer_has_no_privilege_and_a_sandbox_and_one_helper(tools, ns, tmp_path):
     capture = tools.capture(ns, *ON_LO, path=tmp_path / "out.pcap")
     assert_confined(capture.process.pid)
-    wait_until(lambda: children_of(capture.process.pid) == [])
+    helper, = children_of(capture.process.pid)
+    assert_confined(helper, permitted=NET_RAW)
+    assert Path(f"/proc/{helper}/comm").read_text() == "cf-pcap-socket\n"
     assert Path(f"/proc/{capture.process.pid}/status").stat().st_uid == 0  # not dumpable
     capture.stop()
 
@@ -72,7 +78,7 @@ def test_inheritable_capabilities_as_garden_gives_them_do_not_stay(tools, ns, tm
     assert_confined(process.pid)
 
 
-def test_the_waiting_helper_has_no_privilege_and_a_sandbox(tools, ns, tmp_path):
+def test_the_waiting_helper_has_nothing_effective_and_a_sandbox(tools, ns, tmp_path):
     """The writer hangs in its first message, before it sends the helper anything."""
     reader, writer = full_pipe()
     with open(tmp_path / "out.pcap", "wb") as out, open(writer, "wb") as err:
@@ -80,15 +86,15 @@ def test_the_waiting_helper_has_no_privilege_and_a_sandbox(tools, ns, tmp_path):
     wait_until(lambda: children_of(process.pid) != [] and status(process.pid)["State"].startswith("S"))
     helper, = children_of(process.pid)
     wait_until(lambda: status(helper)["Seccomp"] == "2")
-    assert_confined(helper)
+    assert_confined(helper, permitted=NET_RAW)
     assert Path(f"/proc/{helper}/status").stat().st_uid == 0  # not dumpable
 
     with open(reader, "rb") as messages:
         messages.read(65536)
         wait_until(lambda: (tmp_path / "out.pcap").stat().st_size == 24)
-        wait_until(lambda: not os.path.exists(f"/proc/{helper}"))
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+        wait_until(lambda: not os.path.exists(f"/proc/{helper}"))
 
 
 CALL = re.compile(r"(?P<pid>\d+) +(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\w+)")
@@ -165,8 +171,20 @@ def test_only_two_calls_run_with_a_capability_and_both_open_packet_sockets(trace
 
 
 @pytest.mark.plain_build
-def test_every_process_drops_everything_for_good(trace):
-    """Helper and writer: an empty set of each kind, then no_new_privs."""
+def test_the_writer_lowers_the_capability_as_its_first_call(trace):
+    """Until then there is libc's start, and libcap's."""
+    writer, = (calls for calls in trace.calls.values() if any(name == "execveat" for name, _, _ in calls))
+    start = next(i for i, call in enumerate(writer) if call[0] == "execveat") + 1
+    lowered = next(i for i, call in enumerate(writer[start:], start) if call[0] == "capset")
+    assert "effective=0, permitted=1<<CAP_NET_RAW, inheritable=0" in writer[lowered][1]
+    assert {call[0] for call in writer[start:lowered]} <= {
+        "brk", "arch_prctl", "set_tid_address", "set_robust_list", "rseq", "prlimit64", "readlinkat", "readlink",
+        "getrandom", "mprotect", "prctl", "capget", "mmap"}
+
+
+@pytest.mark.plain_build
+def test_resolver_and_writer_drop_everything_for_good(trace):
+    """An empty set of each kind; the helper keeps its shield."""
     drops = [calls for calls in trace.calls.values()
              if any(name == "capset" and re.search(r"effective=0, permitted=0, inheritable=0", arguments)
                     and result == "0" for name, arguments, result in calls)]
@@ -199,7 +217,7 @@ def test_the_helper_opens_no_file_after_the_drop(trace):
 @pytest.mark.plain_build
 def test_the_helper_reads_nothing_before_its_sandbox_is_closed(trace):
     calls = trace.of_helper()
-    assert sandboxed_at(calls) < min(i for i, call in enumerate(calls) if call[0] == "recvmsg")
+    assert sandboxed_at(calls) < min(i for i, call in enumerate(calls) if call[0] == "recvfrom")
 
 
 @pytest.mark.plain_build

@@ -91,33 +91,37 @@ static void receive_and_check(int channel, uint8_t kind)
 {
 	union {
 		struct open_reply reply;
-		struct packet_fd_message message;
+		struct bare_message message;
+		struct status_answer status;
 		struct lookup_request question;
 		struct lookup_answer answer;
 	} *received;
 	const size_t sizes[] = { sizeof received->reply, sizeof received->message, sizeof received->question,
-				 sizeof received->answer };
-	size_t size = sizes[kind % 4];
+				 sizeof received->answer, sizeof received->status };
+	const uint8_t which = kind % 5;
+	size_t size = sizes[which];
 	int fd = -2;
 	ssize_t length;
 
 	received = __builtin_alloca(size);
-	length = kind % 4 == 1 ? channel_receive_fd(channel, received, size, &fd) :
+	length = which == 1 ? channel_receive_fd(channel, received, size, &fd) :
 				 channel_receive(channel, received, size);
 	PROMISE(length <= (ssize_t)size);
 	PROMISE(length >= 0 || errno == EBADMSG);
-	if (kind % 4 == 1)
+	if (which == 1)
 		PROMISE((fd >= 0) == (length > 0));
 	else
 		PROMISE(fd == -2);
-	if (length > 0 && kind % 4 == 0)
+	if (length > 0 && which == 0)
 		expect_reply(&received->reply, (size_t)length);
-	if (length > 0 && kind % 4 == 1)
-		packet_fd_message_valid(&received->message, (size_t)length);
-	if (length > 0 && kind % 4 == 2)
+	if (length > 0 && which == 1)
+		bare_message_valid(&received->message, MESSAGE_PACKET_FD, (size_t)length);
+	if (length > 0 && which == 2)
 		expect_question(&received->question, (size_t)length);
-	if (length > 0 && kind % 4 == 3)
+	if (length > 0 && which == 3)
 		expect_answer(&received->answer, (size_t)length);
+	if (length > 0 && which == 4 && status_answer_valid(&received->status, (size_t)length))
+		PROMISE(length == sizeof received->status && received->status.dropped <= received->status.packets);
 	if (fd >= 0)
 		close(fd);
 }

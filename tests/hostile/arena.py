@@ -48,13 +48,12 @@ def give_capability(path, capability="cap_net_raw=p"):
     subprocess.run(["setcap", capability, path], check=True)
 
 
-def install(stage, folder, writer_mode=0o755, owner=0):
+def install(stage, folder, owner=0):
     """A copy of the installation, capability and all."""
     folder.mkdir(parents=True)
-    for name in ("cf-pcap", "cf-pcap-writer"):
-        shutil.copy(stage / name, folder / name)
-        os.chmod(folder / name, writer_mode if name == "cf-pcap-writer" else 0o755)
-        os.chown(folder / name, owner, owner)
+    shutil.copy(stage / "cf-pcap", folder / "cf-pcap")
+    os.chmod(folder / "cf-pcap", 0o755)
+    os.chown(folder / "cf-pcap", owner, owner)
     os.chown(folder, owner, owner)
     os.chmod(folder, 0o755)
     give_capability(folder / "cf-pcap")

@@ -19,7 +19,7 @@
 #include "helper/serve.h"
 #include "helper/start.h"
 
-static int channel, lookups;
+static int channel, lookups, answers;
 static struct open_request request = { .header = { PROTOCOL_VERSION, MESSAGE_OPEN },
 				       .snaplen = 65535,
 				       .ring = { 1u << 17, 8, 1u << 17, 8, 8, 0, 0 },
@@ -29,7 +29,7 @@ static char large[sizeof request + 64];
 
 static bool fd_came_out(void)
 {
-	struct packet_fd_message message;
+	struct bare_message message;
 	struct open_reply reply;
 	struct pollfd readable = { channel, POLLIN, 0 };
 	int fd = -1;
@@ -66,19 +66,23 @@ static void send_with_fds(const void *bytes, size_t length, int count)
 	sendmsg(channel, &header, 0);
 }
 
-static void half_close(void)
+/* "My sandbox is closed", and then no more. */
+static void end(void)
 {
+	struct bare_message sandboxed = { { PROTOCOL_VERSION, MESSAGE_SANDBOXED } };
+
+	send_bytes(&sandboxed, sizeof sandboxed);
 	shutdown(channel, SHUT_WR);
 }
 
-static void good(void) { send_request(); half_close(); }
-static void nothing(void) { half_close(); }
-static void empty(void) { send_bytes("", 0); half_close(); }
-static void one_byte(void) { send_bytes("x", 1); half_close(); }
-static void short_by_one(void) { send_bytes(&request, sizeof request - 1); half_close(); }
-static void long_by_one(void) { memcpy(large, &request, sizeof request); send_bytes(large, sizeof request + 1); half_close(); }
-static void header_only(void) { send_bytes(&request, sizeof request.header); half_close(); }
-static void twice(void) { send_request(); send_request(); half_close(); }
+static void good(void) { send_request(); end(); }
+static void nothing(void) { end(); }
+static void empty(void) { send_bytes("", 0); end(); }
+static void one_byte(void) { send_bytes("x", 1); end(); }
+static void short_by_one(void) { send_bytes(&request, sizeof request - 1); end(); }
+static void long_by_one(void) { memcpy(large, &request, sizeof request); send_bytes(large, sizeof request + 1); end(); }
+static void header_only(void) { send_bytes(&request, sizeof request.header); end(); }
+static void twice(void) { send_request(); send_request(); end(); }
 static void version_0(void) { request.header.version = 0; good(); }
 static void version_next(void) { request.header.version++; good(); }
 static void type_reply(void) { request.header.type = MESSAGE_OPEN_REPLY; good(); }
@@ -101,17 +105,68 @@ static void name_colon(void) { strcpy(request.interface, "lo:1"); good(); }
 static void name_unterminated(void) { memset(request.interface, 'x', sizeof request.interface); good(); }
 static void guard_unterminated(void) { memset(request.guard, ' ', sizeof request.guard); good(); }
 static void filter_unterminated(void) { memset(request.filter, ' ', sizeof request.filter); good(); }
-static void one_fd(void) { send_with_fds(&request, sizeof request, 1); half_close(); }
-static void many_fds(void) { send_with_fds(&request, sizeof request, 20); half_close(); }
-static void fds_at_the_end(void) { send_request(); send_with_fds("", 1, 1); half_close(); }
+static void one_fd(void) { send_with_fds(&request, sizeof request, 1); end(); }
+static void many_fds(void) { send_with_fds(&request, sizeof request, 20); end(); }
+static void end_with(uint32_t version, uint32_t type, size_t length)
+{
+	struct { struct bare_message bare; char more[8]; } message = { { { version, type } } };
+
+	send_request();
+	send_bytes(&message, length);
+	shutdown(channel, SHUT_WR);
+}
+
+static void end_short(void) { end_with(PROTOCOL_VERSION, MESSAGE_SANDBOXED, sizeof(struct bare_message) - 1); }
+static void end_long(void) { end_with(PROTOCOL_VERSION, MESSAGE_SANDBOXED, sizeof(struct bare_message) + 1); }
+static void end_version(void) { end_with(PROTOCOL_VERSION + 1, MESSAGE_SANDBOXED, sizeof(struct bare_message)); }
+static void end_question(void) { end_with(PROTOCOL_VERSION, MESSAGE_STATUS_QUESTION, sizeof(struct bare_message)); }
+static void end_of_stream(void) { send_request(); shutdown(channel, SHUT_WR); }
 static void empty_at_the_end(void) { send_request(); send_bytes("", 0); }
+
+/* The helper takes no descriptor, whoever sends it: what came with the message is in no table of its. */
+static void fds_at_the_end(void)
+{
+	struct bare_message sandboxed = { { PROTOCOL_VERSION, MESSAGE_SANDBOXED } };
+
+	send_request();
+	send_with_fds(&sandboxed, sizeof sandboxed, 3);
+	shutdown(channel, SHUT_WR);
+}
+
+/* Asked for the socket's state after it was passed on: once, twice, and then with rubbish. */
+static void ask_status(uint32_t type, int times)
+{
+	struct bare_message message = { { PROTOCOL_VERSION, MESSAGE_SANDBOXED } };
+	struct status_answer answer;
+	struct open_reply reply;
+	int fd = -1;
+
+	send_request();
+	send_bytes(&message, sizeof message);
+	if (channel_receive(channel, &reply, sizeof reply) <= 0 ||
+	    channel_receive_fd(channel, &message, sizeof message, &fd) <= 0)
+		return;
+	for (; times > 0; times--) {
+		message.header = (struct message_header){ PROTOCOL_VERSION, type };
+		send_bytes(&message, sizeof message);
+		if (channel_receive(channel, &answer, sizeof answer) != sizeof answer ||
+		    !status_answer_valid(&answer, sizeof answer) || answer.interface <= 0)
+			return;
+		answers++;
+	}
+	shutdown(channel, SHUT_WR);
+}
+
+static void status_twice(void) { ask_status(MESSAGE_STATUS_QUESTION, 2); }
+static void status_rubbish(void) { ask_status(0xffffffff, 1); }
+static void status_second_request(void) { ask_status(MESSAGE_OPEN, 1); }
 static void closed(void) { send_request(); close(channel); channel = open("/dev/null", O_RDONLY); }
-static void not_half_closed(void) { send_request(); send_bytes("x", 1); }
+static void not_sandboxed(void) { send_request(); send_bytes("x", 1); }
 static void lookup_on_capture(void)
 {
 	struct lookup_request lookup = { { PROTOCOL_VERSION, MESSAGE_LOOKUP }, LOOKUP_ADDRESS, 0, 0, 0, "x" };
 	send_bytes(&lookup, sizeof lookup);
-	half_close();
+	end();
 }
 
 /* main() tells the helper of another parent: as if the writer had died before PR_SET_PDEATHSIG. */
@@ -121,6 +176,7 @@ static void writer_gone(void)
 }
 
 static struct lookup_answer answer;
+static bool send_fds_to_helper;
 
 /* Answers the helper's first look-up, of a host, and lets the caller spoil the answer first. */
 static void resolve(void (*spoil)(void), size_t length)
@@ -135,7 +191,10 @@ static void resolve(void (*spoil)(void), size_t length)
 	answer.entry[0].family = AF_INET;
 	if (spoil != NULL)
 		spoil();
-	channel_send(lookups, &answer, length);
+	if (send_fds_to_helper)
+		channel_send_fd(lookups, &answer, length, 0);
+	else
+		channel_send(lookups, &answer, length);
 	shutdown(lookups, SHUT_RDWR);
 }
 
@@ -149,6 +208,9 @@ static void answer_version(void) { resolve(spoil_version, sizeof answer); }
 static void answer_type(void) { resolve(spoil_type, sizeof answer); }
 static void answer_count(void) { resolve(spoil_count, sizeof answer); }
 static void answer_family(void) { resolve(spoil_family, sizeof answer); }
+/* The resolver sends a descriptor with a good answer. */
+static void spoil_nothing_but_send_fds(void) { send_fds_to_helper = true; }
+static void answer_with_fds(void) { resolve(spoil_nothing_but_send_fds, sizeof answer); }
 static void answer_gone(void) { close(lookups); strcpy(request.filter, "host nowhere"); good(); }
 
 #define SCENARIO(name) { #name, name }
@@ -164,8 +226,10 @@ static const struct {
 	SCENARIO(ring_large), SCENARIO(ring_wraps_around), SCENARIO(ring_private), SCENARIO(ring_feature),
 	SCENARIO(name_empty), SCENARIO(name_path),
 	SCENARIO(name_dots), SCENARIO(name_colon), SCENARIO(name_unterminated), SCENARIO(guard_unterminated),
-	SCENARIO(filter_unterminated), SCENARIO(one_fd), SCENARIO(many_fds), SCENARIO(fds_at_the_end),
-	SCENARIO(empty_at_the_end), SCENARIO(closed), SCENARIO(not_half_closed), SCENARIO(lookup_on_capture),
+	SCENARIO(filter_unterminated), SCENARIO(one_fd), SCENARIO(many_fds), SCENARIO(fds_at_the_end), SCENARIO(end_short), SCENARIO(end_long), SCENARIO(end_version),
+	SCENARIO(end_question), SCENARIO(end_of_stream), SCENARIO(status_twice), SCENARIO(status_rubbish),
+	SCENARIO(status_second_request), SCENARIO(answer_with_fds),
+	SCENARIO(empty_at_the_end), SCENARIO(closed), SCENARIO(not_sandboxed), SCENARIO(lookup_on_capture),
 	SCENARIO(answer_short), SCENARIO(answer_version), SCENARIO(answer_type), SCENARIO(answer_count),
 	SCENARIO(answer_family), SCENARIO(answer_gone), SCENARIO(writer_gone),
 };
@@ -197,7 +261,7 @@ int main(int argc, char **argv)
 	came_out = fd_came_out();
 	alarm(15); /* the helper ends by itself */
 	waitpid(helper, &status, 0);
-	printf("%s %s %d\n", came_out ? "fd" : "none", WIFEXITED(status) ? "exited" : "killed",
+	printf("%s %d %s %d\n", came_out ? "fd" : "none", answers, WIFEXITED(status) ? "exited" : "killed",
 	       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 	return 0;
 }

@@ -23,31 +23,32 @@ WORKS_UNCONFINED = SENDING | {
     "fcntl_dupfd", "prctl_dumpable", "chdir", "close_stdout", "close_stderr", "close_stdout_high_bits"}
 
 
-def build_with_probe(stage, folder, program, wraps, define):
+def build_with_probe(folder, program, wraps, define):
     """An installation in which one program has the probe inside. Made by the Makefile itself."""
     probe = folder / "probe.o"
     subprocess.run(["gcc", "-D_GNU_SOURCE", "-O1", "-w", "-fPIE", *define, "-c", "-o", probe,
                     HERE / "probe.c"], check=True)
     build = folder / "build"
     flags = " ".join([str(probe), *[f"-Wl,--wrap={symbol}" for symbol in ("sandbox_enter", *wraps)]])
-    subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"BUILD={build}", f"LDFLAGS={flags}", "LTO=",
-                    f"{build}/{program}"], check=True, stdout=subprocess.DEVNULL)
-    for name in ("cf-pcap", "cf-pcap-writer"):
-        shutil.copy(build / name if name == program else stage / name, folder / name)
+    for name in ("cf-pcap-writer", "cf-pcap"):  # the second carries the first
+        subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"BUILD={build}", "LTO=",
+                        *([f"LDFLAGS={flags}"] if name == program else []), f"{build}/{name}"],
+                       check=True, stdout=subprocess.DEVNULL)
+    shutil.copy(build / "cf-pcap", folder / "cf-pcap")
     give_capability(folder / "cf-pcap")
     return folder / "cf-pcap"
 
 
 @pytest.fixture(scope="module")
-def taken_writer(stage, attackers):
+def taken_writer(attackers):
     (attackers / "writer").mkdir()
-    return build_with_probe(stage, attackers / "writer", "cf-pcap-writer", ["ring_map"], ["-DIN_WRITER"])
+    return build_with_probe(attackers / "writer", "cf-pcap-writer", ["ring_map"], ["-DIN_WRITER"])
 
 
 @pytest.fixture(scope="module")
-def taken_helper(stage, attackers):
+def taken_helper(attackers):
     (attackers / "helper").mkdir()
-    return build_with_probe(stage, attackers / "helper", "cf-pcap", ["pcap_compile"], [])
+    return build_with_probe(attackers / "helper", "cf-pcap", ["pcap_compile"], [])
 
 
 @pytest.fixture(scope="module")

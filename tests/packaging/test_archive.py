@@ -1,4 +1,4 @@
-"""make lifecycle: the archive that carries both files and one capability."""
+"""make lifecycle: the archive that carries the program and its capability."""
 import gzip
 import subprocess
 import tarfile
@@ -28,12 +28,11 @@ def test_archive_is_the_same_bytes_wherever_it_is_built(builds):
     assert one[3:8] == bytes(5), "gzip header: no name, no time"
 
 
-def test_archive_has_the_capability_on_the_helper_only(build):
+def test_archive_has_one_file_with_the_capability(build):
     found = members(build / ARCHIVE)
-    assert list(found) == ["cf-pcap", "cf-pcap-writer"]
+    assert list(found) == ["cf-pcap"]
     record = found["cf-pcap"].pax_headers[RECORD].encode("utf-8", "surrogateescape")
     assert record == NET_RAW
-    assert RECORD not in found["cf-pcap-writer"].pax_headers
     for member in found.values():
         assert (member.uid, member.gid, member.mode, member.mtime) == (0, 0, 0o755, 1700000000)
         assert set(member.pax_headers) <= {RECORD}
@@ -48,8 +47,7 @@ def test_extracted_without_privilege_the_capability_is_gone_and_the_content_is_n
     extract(build / ARCHIVE, scratch / "out", "setpriv", f"--reuid={USER}", f"--regid={USER}",
             "--clear-groups")
     assert capable_files(scratch / "out") == {}
-    for name in ("cf-pcap", "cf-pcap-writer"):
-        assert (scratch / "out" / name).read_bytes() == (build / "lifecycle" / name).read_bytes()
+    assert (scratch / "out/cf-pcap").read_bytes() == (build / "lifecycle/cf-pcap").read_bytes()
 
 
 def test_files_are_added_to_an_archive_whose_other_members_stay(build, scratch):
@@ -59,9 +57,10 @@ def test_files_are_added_to_an_archive_whose_other_members_stay(build, scratch):
     (content / "launcher").write_text("launcher")
     give(content / "launcher", NET_RAW)
     (content / "cf-pcap").write_text("an old one")
+    (content / "cf-pcap-writer").write_text("which 0.1.0 had")
     archive = scratch / "app_lifecycle.tgz"
     subprocess.run(["tar", "-czf", archive, "--xattrs", "--xattrs-include=*", "-C", content,
-                    "./builder", "launcher", "./cf-pcap"], check=True)
+                    "./builder", "launcher", "./cf-pcap", "./cf-pcap-writer"], check=True)
     before = members(archive)
     results = []
     for _ in range(2):
@@ -70,7 +69,7 @@ def test_files_are_added_to_an_archive_whose_other_members_stay(build, scratch):
         results.append(gzip.decompress(archive.read_bytes()))
     after = members(archive)
     assert results[0] == results[1]
-    assert list(after) == ["./builder", "launcher", "cf-pcap", "cf-pcap-writer"]
+    assert list(after) == ["./builder", "launcher", "cf-pcap"]
     for name in ("./builder", "launcher"):
         assert after[name].get_info() == before[name].get_info()
         assert after[name].pax_headers == before[name].pax_headers

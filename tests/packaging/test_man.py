@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 USER_PAGE = ROOT / "packaging/man/cf-pcap.1"
-WRITER_PAGE = ROOT / "packaging/man/cf-pcap-writer.8"
+WRITER_PAGE = ROOT / "packaging/man/cf-pcap-protocol.7"
 # What mandoc says about other pages, which this machine may not have.
 ABOUT_OTHERS = ("referenced manual not found", "mandoc.db")
 
@@ -63,7 +63,7 @@ def test_page_has_every_message_of_the_writer():
 def test_writer_page_has_every_message_of_the_helper():
     page = rendered(WRITER_PAGE)
     source = "".join(path.read_text() for path in (ROOT / "helper").glob("*.c"))
-    source = source.replace("WRITER_NAME", '"cf-pcap-writer"').replace('" "', "")  # as the compiler joins them
+    source = source.replace('" "', "")  # as the compiler joins them
     calls = re.findall(r'\bdie\(((?:[^;{"]|"[^"]*")*)\);', source)
     messages = {message for call in calls for message in re.findall(r'"([^"]+)"', call)}
     assert len(messages) > 15
@@ -99,7 +99,7 @@ def test_pages_and_completion_are_installed_and_uninstalled(scratch):
     subprocess.run([*make, "install"], check=True, stdout=subprocess.DEVNULL)
     installed = sorted(str(path.relative_to(scratch / "usr")) for path in scratch.rglob("*") if path.is_file())
     assert installed == [
-        "bin/cf-pcap", "bin/cf-pcap-writer", "share/bash-completion/completions/cf-pcap",
-        "share/man/man1/cf-pcap.1", "share/man/man8/cf-pcap-writer.8", "share/zsh/site-functions/_cf-pcap"]
+        "bin/cf-pcap", "share/bash-completion/completions/cf-pcap",
+        "share/man/man1/cf-pcap.1", "share/man/man7/cf-pcap-protocol.7", "share/zsh/site-functions/_cf-pcap"]
     subprocess.run([*make, "uninstall"], check=True, stdout=subprocess.DEVNULL)
     assert not [path for path in scratch.rglob("*") if path.is_file()]

@@ -31,13 +31,12 @@ vcap:x:2000:2000:vcap:/home/vcap:/bin/bash
 
 
 def copy_lifecycle(stage, folder, capability=True):
-    """Both files, owned by the cell's vcap as everything in its cache."""
+    """The program, owned by the cell's vcap as everything in its cache."""
     folder.mkdir()
-    for name in ("cf-pcap", "cf-pcap-writer"):
-        shutil.copyfile(stage / name, folder / name)
-        (folder / name).chmod(0o755)
-        os.chown(folder / name, VCAP_ON_CELL, VCAP_ON_CELL)
-    os.chown(folder, VCAP_ON_CELL, VCAP_ON_CELL)
+    shutil.copyfile(stage / "cf-pcap", folder / "cf-pcap")
+    (folder / "cf-pcap").chmod(0o755)
+    for path in (folder / "cf-pcap", folder):
+        os.chown(path, VCAP_ON_CELL, VCAP_ON_CELL)
     if capability:
         subprocess.run(["setcap", "cap_net_raw=p", folder / "cf-pcap"], check=True)
     return folder

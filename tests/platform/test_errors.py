@@ -76,7 +76,7 @@ class Cell:
     def __init__(self, folder, lifecycle):
         self.archive, self.cache = folder / "lifecycle.tgz", folder / "cache"
         subprocess.run(["tar", "-czf", self.archive, "--xattrs", "--xattrs-include=*", "-C", lifecycle,
-                        "cf-pcap", "cf-pcap-writer"], check=True)
+                        "cf-pcap"], check=True)
         self.cache.mkdir()
         os.chown(self.cache, VCAP_ON_CELL, VCAP_ON_CELL)
 
@@ -172,13 +172,11 @@ def test_a_user_who_makes_a_user_namespace_is_told_that_it_owns_no_network(tools
 
 
 def test_memfds_that_cannot_be_executed_are_named_with_the_way_out(contain, changeable_lifecycle):
-    """The sysctl belongs to the pid namespace. The writer can be installed for that."""
+    """The sysctl belongs to the pid namespace."""
     container = contain(changeable_lifecycle)
     subprocess.run(["nsenter", f"--target={container.init.pid}", "--pid", "sysctl", "-qw",
                     "vm.memfd_noexec=2"], check=True)
     result = container.run(*CAPTURE)
     assert (result.returncode, result.stdout) == (1, b"")
     assert b"vm.memfd_noexec" in result.stderr
-    assert b"operator: install cf-pcap-writer with mode 0711" in result.stderr
-    (changeable_lifecycle / "cf-pcap-writer").chmod(0o711)
-    assert container.run(*CAPTURE).returncode == 0
+    assert b"operator: set it to 0 or 1" in result.stderr

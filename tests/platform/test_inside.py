@@ -114,7 +114,7 @@ def test_names_in_a_filter_need_files_that_scratch_lacks(any_container):
 
 @pytest.mark.parametrize("uid", [2000, VCAP_ON_CELL])
 def test_the_lifecycle_files_cannot_be_changed_from_inside(container, uid):
-    for attempt in ("chmod 0777 cf-pcap-writer", "echo x >> cf-pcap-writer", "rm -f cf-pcap", "touch new"):
+    for attempt in ("chmod 0777 cf-pcap", "echo x >> cf-pcap", "rm -f cf-pcap", "touch cf-pcap.policy"):
         result = container.run("/bin/sh", "-c", f"cd {LIFECYCLE} && {attempt}", uid=uid)
         assert result.returncode != 0, attempt
         assert b"Read-only file system" in result.stderr or b"Permission denied" in result.stderr

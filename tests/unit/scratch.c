@@ -79,6 +79,11 @@ void scratch_in_child(int out, void (*body)(void))
 
 /* In the helper the linker's --wrap makes these. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
+int __real_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+	return bind(fd, address, length);
+}
+
 int __real_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
 	return setsockopt(fd, level, option, value, length);

@@ -251,25 +251,45 @@ static void open_reply_text_must_be_terminated(void **state)
 	assert_true(reply_accepts(&reply));
 }
 
-static void packet_fd_message_is_taken_at_its_exact_size_only(void **state)
+static void bare_message_is_taken_at_its_exact_size_only(void **state)
 {
-	struct packet_fd_message message = { { PROTOCOL_VERSION, MESSAGE_PACKET_FD } };
+	struct bare_message message = { { PROTOCOL_VERSION, MESSAGE_PACKET_FD } };
 
 	(void)state;
-	assert_true(packet_fd_message_valid(&message, sizeof message));
-	assert_false(packet_fd_message_valid(&message, sizeof message - 1));
-	assert_false(packet_fd_message_valid(&message, sizeof message + 1));
-	assert_false(packet_fd_message_valid(&message, 0));
+	assert_true(bare_message_valid(&message, MESSAGE_PACKET_FD, sizeof message));
+	assert_false(bare_message_valid(&message, MESSAGE_PACKET_FD, sizeof message - 1));
+	assert_false(bare_message_valid(&message, MESSAGE_PACKET_FD, sizeof message + 1));
+	assert_false(bare_message_valid(&message, MESSAGE_PACKET_FD, 0));
 }
 
-static void packet_fd_message_of_another_version_or_type_is_refused(void **state)
+static void bare_message_of_another_version_or_type_is_refused(void **state)
 {
-	struct packet_fd_message message = { { PROTOCOL_VERSION + 1, MESSAGE_PACKET_FD } };
+	struct bare_message message = { { PROTOCOL_VERSION + 1, MESSAGE_SANDBOXED } };
 
 	(void)state;
-	assert_false(packet_fd_message_valid(&message, sizeof message));
-	message.header = (struct message_header){ PROTOCOL_VERSION, MESSAGE_OPEN_REPLY };
-	assert_false(packet_fd_message_valid(&message, sizeof message));
+	assert_false(bare_message_valid(&message, MESSAGE_SANDBOXED, sizeof message));
+	message.header.version = PROTOCOL_VERSION;
+	assert_true(bare_message_valid(&message, MESSAGE_SANDBOXED, sizeof message));
+	assert_false(bare_message_valid(&message, MESSAGE_PACKET_FD, sizeof message));
+	assert_false(bare_message_valid(&message, MESSAGE_STATUS_QUESTION, sizeof message));
+}
+
+static void status_answer_drops_no_more_than_there_were(void **state)
+{
+	struct status_answer answer = { .header = { PROTOCOL_VERSION, MESSAGE_STATUS_ANSWER },
+					.packets = 7,
+					.dropped = 7,
+					.error = ENETDOWN,
+					.interface = -1 };
+
+	(void)state;
+	assert_true(status_answer_valid(&answer, sizeof answer));
+	assert_false(status_answer_valid(&answer, sizeof answer - 1));
+	answer.dropped = 8;
+	assert_false(status_answer_valid(&answer, sizeof answer));
+	answer.dropped = 0;
+	answer.header.type = MESSAGE_STATUS_QUESTION;
+	assert_false(status_answer_valid(&answer, sizeof answer));
 }
 
 static void text_is_copied_if_it_fits_with_its_nul(void **state)
@@ -305,8 +325,9 @@ int main(void)
 		cmocka_unit_test(open_reply_takes_every_known_result_and_no_other),
 		cmocka_unit_test(open_reply_takes_0_and_1_as_truth_values),
 		cmocka_unit_test(open_reply_text_must_be_terminated),
-		cmocka_unit_test(packet_fd_message_is_taken_at_its_exact_size_only),
-		cmocka_unit_test(packet_fd_message_of_another_version_or_type_is_refused),
+		cmocka_unit_test(bare_message_is_taken_at_its_exact_size_only),
+		cmocka_unit_test(bare_message_of_another_version_or_type_is_refused),
+		cmocka_unit_test(status_answer_drops_no_more_than_there_were),
 		cmocka_unit_test(text_is_copied_if_it_fits_with_its_nul),
 	};
 

@@ -28,7 +28,10 @@ static void need_output(void)
 
 static enum output_result flush(void)
 {
-	struct run run = { .output = &output, .capture = &(struct capture){ .output = &output } };
+	struct run run = { .output = &output,
+			   .capture = &(struct capture){ .output = &output },
+			   .socket = { .gone = true }, /* nobody to ask */
+			   .drops = { .socket = &run.socket } };
 
 	write_out(&run, false);
 	return run.result;

@@ -71,6 +71,8 @@ static void begin(void)
 	run = (struct run){ .capture = &capture,
 			    .output = &output,
 			    .intake = { .capture = &capture, .presence = &run.presence },
+			    .socket = { .gone = true }, /* nobody to ask */
+			    .drops = { .socket = &run.socket },
 			    .ring = { .block_size = BLOCK_SIZE, .block_count = BLOCKS } };
 	run.ring.blocks = aligned_alloc(4096, (size_t)BLOCKS * BLOCK_SIZE);
 	CHECK(run.ring.blocks != NULL);

@@ -22,6 +22,7 @@
 #include "envelope.h"
 #include "heartbeat.h"
 #include "intake.h"
+#include "kept_socket.h"
 #include "pace.h"
 #include "patience.h"
 #include "presence.h"
@@ -34,6 +35,7 @@ struct run {
 	const struct capture *capture;
 	struct output *output;
 	struct ring ring;
+	struct kept_socket socket;
 	struct pace pace;
 	struct drops drops;
 	struct presence presence;
@@ -64,9 +66,7 @@ static void end_output(struct run *run, enum output_result result)
 
 static bool may_go_on(const struct run *run)
 {
-	return run->result == OUTPUT_OK && !run->limit_reached &&
-	       (run->ending == RUNNING || run->ending == ENDING_ASKED ||
-		run->ending == ENDING_INTERFACE_GONE);
+	return run->result == OUTPUT_OK && !run->limit_reached && !ending_is_final(run->ending);
 }
 
 /* Appends the packets of a block for which there is room. Returns how many there were. */
@@ -259,12 +259,6 @@ static void drain(struct run *run)
 	pace_drained(&run->pace, &run->ring, &drained);
 }
 
-/* Of two times to wait, ms; -1 is for ever. */
-static int sooner(int one, int other)
-{
-	return one < 0 || (other >= 0 && other < one) ? other : one;
-}
-
 /* How long to wait for packets: until there may be something else to do. -1: for ever. */
 static int wait_most(const struct run *run)
 {
@@ -272,27 +266,35 @@ static int wait_most(const struct run *run)
 
 	if (run->intake.tail.begun)
 		return RING_RETIRE_TIMEOUT_MS; /* the socket tells of a block; should it not, look */
-	return sooner(sooner(presence_timeout(&run->presence), audience_timeout(&run->audience)),
-		      sooner(heartbeat_timeout(&run->heartbeat), progress));
+	return clock_sooner(clock_sooner(presence_timeout(&run->presence), audience_timeout(&run->audience)),
+		      clock_sooner(heartbeat_timeout(&run->heartbeat), progress));
 }
 
 /* Waits until there may be something to do. */
 static void wait_for_packets(struct run *run)
 {
-	struct pollfd watched[2 + AUDIENCE_WATCHED] = { { .fd = STDOUT_FILENO, .events = 0 } }; /* its reader going away */
-	struct pollfd *packets = &watched[1 + AUDIENCE_WATCHED];
+	struct pollfd watched[3 + AUDIENCE_WATCHED] = {
+		{ .fd = STDOUT_FILENO, .events = 0 },             /* its reader going away */
+		{ .fd = WRITER_CAPTURE_CHANNEL_FD, .events = 0 }, /* the helper */
+	};
+	struct pollfd *packets = &watched[2 + AUDIENCE_WATCHED];
 	const int sleep_ms = stop_requested() ? 0 : pace_sleep(&run->pace);
+	bool failed;
 	int ready;
 
-	audience_watch(&run->audience, watched + 1);
-	*packets = (struct pollfd){ .fd = sleep_ms > 0 ? -1 : run->capture->packet_fd, .events = POLLIN };
-	ready = poll(watched, 2 + AUDIENCE_WATCHED, sleep_ms > 0 ? sleep_ms : wait_most(run));
+	audience_watch(&run->audience, watched + 2);
+	*packets = (struct pollfd){ .fd = sleep_ms > 0 ? -1 : WRITER_EVENTS_FD, .events = POLLIN };
+	ready = poll(watched, 3 + AUDIENCE_WATCHED, sleep_ms > 0 ? sleep_ms : wait_most(run));
 	if (ready > 0)
-		audience_look(&run->audience, watched + 1);
+		audience_look(&run->audience, watched + 2);
 	if (ready > 0 && watched[0].revents != 0)
 		end_output(run, OUTPUT_READER_GONE);
-	if (presence_lost(&run->presence, ready > 0 && (packets->revents & POLLERR) != 0, clock_ms()))
+	failed = ready > 0 && packets->revents != 0 && kept_socket_event() == SOCKET_ERROR;
+	if (presence_lost(&run->presence, failed, clock_ms()))
 		end(run, ENDING_INTERFACE_GONE);
+	run->socket.gone |= ready > 0 && watched[1].revents != 0;
+	if (run->socket.gone)
+		end(run, ENDING_HELPER_GONE);
 }
 
 static void write_header(struct run *run)
@@ -361,20 +363,20 @@ static void drain_last(struct run *run)
 	}
 }
 
-int capture_run(struct capture *capture)
+int capture_run(struct capture *capture, int packet_fd)
 {
 	struct run run = { .capture = capture,
 			   .output = capture->output,
-			   .drops = { .packet_fd = capture->packet_fd },
+			   .drops = { .socket = &run.socket },
 			   .audience = capture->audience,
 			   .presence = { .interface = capture->interface,
-					 .packet_fd = capture->packet_fd },
+					 .socket = &run.socket },
 			   .intake = { .capture = capture, .presence = &run.presence } };
 
-	if (ring_map(&run.ring, capture->packet_fd, &capture->ring) != 0) {
-		log_record(LOG_ERROR, "cannot map the kernel's ring",
+	if (kept_socket_take(&run.ring, packet_fd, &capture->layout) != 0) {
+		log_record(LOG_ERROR, "cannot take the kernel's ring",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno)),
-				      LOG_NUMBER("buffer-size", protocol_ring_bytes(&capture->ring))));
+				      LOG_NUMBER("buffer-size", protocol_ring_bytes(&capture->layout))));
 		return 1;
 	}
 	capture->format.started = clock_wall();
@@ -383,7 +385,7 @@ int capture_run(struct capture *capture)
 	write_header(&run);
 	heartbeat_start(&run.heartbeat, capture->heartbeat);
 	run_until_end(&run);
-	if (run.ending == ENDING_INTERFACE_GONE)
+	if (run.ending == ENDING_INTERFACE_GONE || run.ending == ENDING_HELPER_GONE)
 		drain_last(&run);
 	drops_count(&run.drops);
 	if (may_go_on(&run) && !stop_urgent())

@@ -13,8 +13,7 @@ struct capture {
 	const char *interface;
 	struct format format;
 	struct output *output;    /* opened */
-	int packet_fd;
-	struct tpacket_req3 ring; /* that packet_fd has */
+	struct tpacket_req3 layout; /* of the ring that the packet socket has */
 	enum direction direction;
 	uint64_t count, max_size; /* packets and bytes to end at; 0: no limit */
 	int loopback_index;       /* its outgoing copies are left out; 0 for none */
@@ -24,7 +23,7 @@ struct capture {
 };
 
 /*
- * Writes the file header at once, then the packets, until a stop. Logs what happens and the
+ * Takes the packet socket's ring and closes the socket, writes the file header, then the packets, until a stop. Logs what happens and the
  * summary. Returns the exit status: 0, or 1 after an error.
  */
-int capture_run(struct capture *capture);
+int capture_run(struct capture *capture, int packet_fd);

@@ -2,38 +2,39 @@
 /* What the kernel counted: packets that passed the filter, and those the ring had no room for. */
 #include "drops.h"
 
-#include <linux/if_packet.h>
-#include <sys/socket.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 
 #define INTERVAL_MS 100
 
-/* Reading clears the kernel's counts: this is the one place that does. */
 bool drops_count(struct drops *drops)
 {
-	struct tpacket_stats_v3 counted;
-	socklen_t length = sizeof counted;
+	bool answered;
 
 	if (drops->final)
 		return false;
 	drops->suspected = false;
+	answered = kept_socket_ask(drops->socket);
 	drops->counted_ms = clock_ms();
-	if (getsockopt(drops->packet_fd, SOL_PACKET, PACKET_STATISTICS, &counted, &length) != 0)
-		return false;
-	if (drops->dropped == 0 && counted.tp_drops > 0)
+	drops->received = drops->socket->received;
+	drops->dropped = drops->socket->dropped;
+	if (drops->dropped > 0 && !drops->warned)
 		log_record(LOG_WARN, "packets are being dropped, the reader is too slow",
-			   LOG_FIELDS(LOG_NUMBER("dropped", counted.tp_drops)));
-	drops->received += counted.tp_packets;
-	drops->dropped += counted.tp_drops;
-	return true;
+			   LOG_FIELDS(LOG_NUMBER("dropped", drops->dropped)));
+	drops->warned |= drops->dropped > 0;
+	if (drops->socket->silent && !drops->warned_unknown)
+		log_record(LOG_WARN, "the capture helper does not answer, dropped packets are not counted",
+			   LOG_NO_FIELDS);
+	drops->warned_unknown = drops->socket->silent;
+	return answered;
 }
 
 bool drops_finish(struct drops *drops)
 {
-	const bool counted = drops_count(drops);
+	bool counted;
 
+	drops->socket->silent = false; /* it is worth another wait */
+	counted = drops_count(drops);
 	drops->final = true;
 	return counted;
 }

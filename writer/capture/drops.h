@@ -5,15 +5,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kept_socket.h"
+
 struct drops {
-	int packet_fd;
+	struct kept_socket *socket; /* has the counts */
 	bool suspected;             /* packets say that others before them were dropped */
 	bool final;                 /* what arrives now is not asked for */
+	bool warned, warned_unknown;
 	uint64_t received, dropped; /* dropped ones were received too */
 	int64_t counted_ms;         /* when, clock_ms() */
 };
 
-/* Asks the kernel. A WARN tells of the first that were dropped. Returns false if there was no answer. */
+/*
+ * Asks the helper, who asks the kernel. A WARN tells of the first that were dropped, and of a helper that is
+ * silent. Returns false if there was no answer.
+ */
 bool drops_count(struct drops *drops);
 
 /* The same, for the last time: calls after this one do nothing. */

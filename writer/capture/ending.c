@@ -21,6 +21,12 @@ static const char *stop_text(void)
 	}
 }
 
+bool ending_is_final(enum ending ending)
+{
+	return ending != RUNNING && ending != ENDING_ASKED && ending != ENDING_INTERFACE_GONE &&
+	       ending != ENDING_HELPER_GONE;
+}
+
 const char *ending_text(enum ending ending)
 {
 	switch (ending) {
@@ -30,6 +36,8 @@ const char *ending_text(enum ending ending)
 		return "reached maximum size";
 	case ENDING_INTERFACE_GONE:
 		return "interface is gone";
+	case ENDING_HELPER_GONE:
+		return "the capture helper ended unexpectedly";
 	case ENDING_RING_CORRUPT:
 		return "the kernel's packet ring is inconsistent";
 	default:
@@ -60,7 +68,7 @@ void ending_announce(const struct audience *audience)
 
 void ending_report(enum ending ending, enum output_result output, bool torn)
 {
-	if (ending == ENDING_RING_CORRUPT)
+	if (ending == ENDING_RING_CORRUPT || ending == ENDING_HELPER_GONE)
 		log_record(LOG_ERROR, ending_text(ending), LOG_NO_FIELDS);
 	if (ending == ENDING_COUNT)
 		log_record(LOG_INFO, "reached packet count, stopping capture", LOG_NO_FIELDS);
@@ -79,5 +87,5 @@ void ending_report(enum ending ending, enum output_result output, bool torn)
 int ending_status(enum ending ending, enum output_result output, bool torn)
 {
 	return output == OUTPUT_FAILED || (output == OUTPUT_ABANDONED && torn) || ending == ENDING_INTERFACE_GONE ||
-			       ending == ENDING_RING_CORRUPT ? 1 : 0;
+			       ending == ENDING_HELPER_GONE || ending == ENDING_RING_CORRUPT ? 1 : 0;
 }

@@ -12,8 +12,12 @@ enum ending {
 	ENDING_SIZE,
 	ENDING_OUTPUT, /* see run.result */
 	ENDING_INTERFACE_GONE,
+	ENDING_HELPER_GONE, /* somebody killed it: the socket would be asked of nobody */
 	ENDING_RING_CORRUPT,
 };
+
+/* Nothing that has arrived already is wanted any more. */
+bool ending_is_final(enum ending ending);
 
 /* In words, for a message and for the end of a pcapng file. */
 const char *ending_text(enum ending ending);

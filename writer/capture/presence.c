@@ -9,9 +9,7 @@
 #include "presence.h"
 
 #include <errno.h>
-#include <linux/if_packet.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,27 +21,11 @@ int presence_timeout(const struct presence *presence)
 	return presence->down ? LOOK_AGAIN_MS : -1;
 }
 
-/* Unregistered, or moved to another network namespace: the kernel has unbound the socket. */
-static bool is_unbound(int packet_fd)
-{
-	struct sockaddr_ll bound = { 0 };
-	socklen_t length = sizeof bound;
-
-	return getsockname(packet_fd, (struct sockaddr *)&bound, &length) == 0 && bound.sll_ifindex < 0;
-}
-
-static int take_error(int packet_fd)
-{
-	int error = 0;
-	socklen_t length = sizeof error;
-
-	return getsockopt(packet_fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
-}
-
 static void note_error(struct presence *presence, int64_t now_ms)
 {
-	int error = take_error(presence->packet_fd);
+	int error = presence->socket->error;
 
+	presence->socket->error = 0;
 	if (error != 0 && error != ENETDOWN)
 		log_record(LOG_WARN, "packet socket reports an error",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(error))));
@@ -57,11 +39,13 @@ static void note_error(struct presence *presence, int64_t now_ms)
 
 bool presence_lost(struct presence *presence, bool socket_failed, int64_t now_ms)
 {
-	if (socket_failed)
-		note_error(presence, now_ms);
+	if (socket_failed || presence->down)
+		kept_socket_ask(presence->socket);
+	note_error(presence, now_ms); /* which another question may have brought */
 	if (!presence->down)
 		return false;
-	if (is_unbound(presence->packet_fd)) {
+	/* Unregistered, or moved to another network namespace: the kernel has unbound the socket. */
+	if (presence->socket->unbound) {
 		log_record(LOG_ERROR, "interface is gone",
 			   LOG_FIELDS(LOG_TEXT("interface", presence->interface)));
 		return true;

@@ -5,9 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kept_socket.h"
+
 struct presence {
 	const char *interface;
-	int packet_fd;
+	struct kept_socket *socket;
 	bool down, reported;
 	int64_t due_ms;   /* CLOCK_MONOTONIC: when to look again; only while down */
 	uint64_t down_at; /* ns since the epoch; packets stamped later mean that it is up again */

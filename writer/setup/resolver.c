@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "common/channel.h"
+#include "common/privilege.h"
 #include "common/protocol.h"
 
 #define LOOKUP_LIMIT_SECONDS 60 /* all names of a filter; name servers may be silent for long */
@@ -166,7 +167,9 @@ pid_t resolver_start(int lookup_channel)
 		close(lookup_channel);
 		return resolver;
 	}
-	/* The order matters: no outside input is read while the capture channel is open. */
+	/* The order matters: no outside input is read with a capability, or while the capture channel is open. */
+	if (privilege_drop_all() != 0)
+		_exit(1);
 	close(WRITER_CAPTURE_CHANNEL_FD);
 	close(WRITER_SLOT_FD);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != writer)

@@ -3,6 +3,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "common/channel.h"
+#include "common/cleanup.h"
 #include "common/joined_filter.h"
 #include "common/privilege.h"
 #include "diagnosis.h"
@@ -42,7 +44,7 @@ bool session_is_genuine(void)
 	 * fs.suid_dumpable is 2, it is 2: nobody can get in, and root would get a core dump.
 	 */
 	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
-	       privilege_is_dropped() &&
+	       privilege_lower() == 0 &&
 	       is_channel(WRITER_SLOT_FD) && is_channel(WRITER_CAPTURE_CHANNEL_FD) &&
 	       is_channel(WRITER_LOOKUP_CHANNEL_FD);
 }
@@ -106,7 +108,7 @@ static int helper_ended(void)
 
 	if (stop_signal_name() != NULL)
 		return SESSION_STOPPED;
-	if (number == SIGXCPU || number == SIGKILL)
+	if (number == SIGPROF)
 		log_record(LOG_ERROR, "filter takes too long to compile, make it simpler", LOG_NO_FIELDS);
 	else
 		log_record(LOG_ERROR, "the capture helper ended unexpectedly",
@@ -183,6 +185,41 @@ static const char *filter_refusal(const struct open_reply *reply)
 	return strcmp(reply->text, "malloc") == 0 ? "it takes too much memory to compile" : reply->text;
 }
 
+/* Before Linux 6.8 the default is 20480 bytes, some 1,500 instructions. */
+static void report_optmem(const struct open_reply *reply, const char *filter)
+{
+	CLEANUP(cleanup_fd) int file = open("/proc/sys/net/core/optmem_max", O_RDONLY | O_CLOEXEC);
+	char limit[24] = "unknown";
+	ssize_t length = read(file, limit, sizeof limit - 1);
+
+	if (length > 0)
+		limit[strcspn(limit, "\n")] = '\0';
+	log_record(LOG_ERROR, "cannot use filter",
+		   LOG_FIELDS(LOG_TEXT("reason", "it takes more socket memory than net.core.optmem_max allows: make it "
+						 "shorter, or the operator can raise that"),
+			      LOG_NUMBER("bytes", reply->filter_bytes), LOG_TEXT("optmem_max", limit),
+			      LOG_TEXT("filter", filter)));
+}
+
+static void report_filter_refusal(const struct session *session, const struct options *options)
+{
+	const struct open_reply *reply = &session->reply;
+
+	if (frame_link_type(reply->link_type) == 0)
+		log_record(LOG_ERROR, "cannot capture on this kind of interface",
+			   LOG_FIELDS(LOG_TEXT("interface", options->interface),
+				      LOG_NUMBER("link-type", (uint64_t)reply->link_type)));
+	else if (reply->result == OPEN_REFUSED_FILTER_KERNEL && reply->error == ENOMEM)
+		report_optmem(reply, session->filter);
+	else
+		/* Compiled alone, the filter was sound. */
+		log_record(LOG_ERROR,
+			   reply->guarded && reply->result == OPEN_REFUSED_FILTER ?
+				   "cannot use filter together with the ssh guard, see -no-ssh-guard" :
+				   "cannot use filter",
+			   LOG_FIELDS(LOG_TEXT("reason", filter_refusal(reply)), LOG_TEXT("filter", session->filter)));
+}
+
 static void report_refusal(const struct session *session, const struct options *options)
 {
 	const struct open_reply *reply = &session->reply;
@@ -197,14 +234,13 @@ static void report_refusal(const struct session *session, const struct options *
 	case OPEN_REFUSED_INTERFACE_DOWN:
 		log_record(LOG_ERROR, "interface is down", LOG_FIELDS(LOG_TEXT("interface", options->interface)));
 		break;
-	case OPEN_REFUSED_FILTER:
+	case OPEN_REFUSED_SLOTS:
+		slots_report_full();
+		break;
+	case OPEN_READY:
+	case OPEN_REFUSED_FILTER: /* also the guard's, where there is no TCP */
 	case OPEN_REFUSED_FILTER_KERNEL:
-		/* Compiled alone, the filter was sound. */
-		log_record(LOG_ERROR,
-			   reply->guarded && reply->result == OPEN_REFUSED_FILTER ?
-				   "cannot use filter together with the ssh guard, see -no-ssh-guard" :
-				   "cannot use filter",
-			   LOG_FIELDS(LOG_TEXT("reason", filter_refusal(reply)), LOG_TEXT("filter", session->filter)));
+		report_filter_refusal(session, options);
 		break;
 	default:
 		log_record(LOG_ERROR, "cannot open interface",
@@ -238,22 +274,17 @@ int session_open(struct session *session, const struct options *options,
 		interfaces_report_unknown(options->interface);
 		return -1;
 	}
-	make_guard(session, options);
-	fill_request(&request, options, facts, ring, session->guard);
+	/* First of all, and before a message could block: who has no slot is to take up nothing. */
 	if (slots_take() != 0 || slots_check_memory(protocol_ring_bytes(ring)) != 0)
 		return -1;
+	make_guard(session, options);
+	fill_request(&request, options, facts, ring, session->guard);
 	result = ask_helper(&request, &session->reply, audience);
 	if (result != 0)
 		return result;
 	joined_filter(session->filter, session->reply.guarded ? session->guard : "", options->filter);
-	if (session->reply.result != OPEN_READY) {
+	if (session->reply.result != OPEN_READY || frame_link_type(session->reply.link_type) == 0) {
 		report_refusal(session, options);
-		return -1;
-	}
-	if (frame_link_type(session->reply.link_type) == 0) {
-		log_record(LOG_ERROR, "cannot capture on this kind of interface",
-			   LOG_FIELDS(LOG_TEXT("interface", options->interface),
-				      LOG_NUMBER("link-type", (uint64_t)session->reply.link_type)));
 		return -1;
 	}
 	if (slots_check_memory(0) != 0)
@@ -285,11 +316,12 @@ void session_end(void)
 
 int session_receive_packet_fd(struct audience *audience)
 {
-	struct packet_fd_message message;
+	const struct bare_message sandboxed = { { PROTOCOL_VERSION, MESSAGE_SANDBOXED } };
+	struct bare_message message;
 	int fd = -1;
 	ssize_t received;
 
-	shutdown(WRITER_CAPTURE_CHANNEL_FD, SHUT_WR);
+	channel_send(WRITER_CAPTURE_CHANNEL_FD, &sandboxed, sizeof sandboxed); /* fails if there is no helper to answer */
 	if (wait_for_helper(audience) != 0)
 		return SESSION_STOPPED;
 	do
@@ -297,11 +329,10 @@ int session_receive_packet_fd(struct audience *audience)
 	while (received < 0 && errno == EINTR && !is_called_off());
 	if (received <= 0 && is_called_off())
 		return SESSION_STOPPED;
-	if (received <= 0 || !packet_fd_message_valid(&message, (size_t)received) ||
+	if (received <= 0 || !bare_message_valid(&message, MESSAGE_PACKET_FD, (size_t)received) ||
 	    !is_locked_packet_socket(fd)) {
 		log_record(LOG_ERROR, "the capture helper ended unexpectedly", LOG_NO_FIELDS);
 		return -1;
 	}
-	session_end();
 	return fd;
 }

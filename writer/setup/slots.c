@@ -30,6 +30,12 @@ static int bind_slot(unsigned int number)
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length));
 }
 
+void slots_report_full(void)
+{
+	log_record(LOG_ERROR, "too many captures in this container, end one first",
+		   LOG_FIELDS(LOG_NUMBER("limit", SLOTS)));
+}
+
 int slots_take(void)
 {
 	errno = EADDRINUSE;
@@ -37,10 +43,9 @@ int slots_take(void)
 		if (bind_slot(number) == 0)
 			return 0;
 	if (errno == EADDRINUSE)
-		log_record(LOG_ERROR, "too many captures in this container, end one first",
-			   LOG_FIELDS(LOG_NUMBER("limit", SLOTS)));
+		slots_report_full();
 	else
-		log_record(LOG_ERROR, "cannot take a place among the captures in this container",
+		log_record(LOG_ERROR, "cannot take a slot among the captures in this container",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
 	return -1;
 }

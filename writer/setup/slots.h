@@ -12,6 +12,9 @@
 #define SLOTS 8
 #define SLOTS_BYTES ((uint64_t)SLOTS * RING_BYTES_MOST)
 
+/* One ERROR line: all are taken. */
+void slots_report_full(void);
+
 /* Takes a place, until this process and the helper are gone. Returns 0, or -1, logged. */
 int slots_take(void);
 
