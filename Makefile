@@ -154,7 +154,8 @@ $(BUILD)/tested.a: $(TESTED)
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tested/tests/unit/%.o $(BUILD)/tested/tests/unit/scratch.o $(BUILD)/tested.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka -lpcap -lcap -ljansson
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka -lpcap -ljansson \
+		-lseccomp -lcap
 
 # libFuzzer is clang's. The helper's half runs on the same replaced calls as in the helper.
 FUZZ_CC ?= clang

@@ -75,19 +75,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t choice = take_byte(&bytes);
 	char *ports = take_variable(&bytes, (choice & 1) != 0);
 	char *connection = take_variable(&bytes, (choice & 2) != 0);
-	char *text = malloc(GUARD_TEXT_SIZE);
-	const char *interface = INTERFACES[choice / 4 % 3];
+	struct guard_answer *answer = malloc(sizeof *answer);
+	const char *interface = INTERFACES[choice / 4 % 3], *text = answer->text;
 
-	PROMISE(text != NULL);
-	guard_make(text, GUARD_TEXT_SIZE, interface, ports, connection);
-	PROMISE(memchr(text, '\0', GUARD_TEXT_SIZE) != NULL);
+	PROMISE(answer != NULL);
+	answer->ssh_known = guard_make(answer->text, sizeof answer->text, interface, ports, connection,
+				       &answer->warnings);
+	PROMISE(guard_answer_valid(answer));
 	if (strcmp(interface, "eth0") != 0 || ports != NULL)
 		PROMISE(strncmp(text, "not tcp port 2222", strlen("not tcp port 2222")) == 0);
 	if (text[0] != '\0') {
 		expect_plain_words(text);
 		expect_compiles(text);
 	}
-	free(text);
+	free(answer);
 	free(ports);
 	free(connection);
 	return 0;

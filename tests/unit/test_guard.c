@@ -16,13 +16,15 @@
 #define WITH_PROXY(port) "not tcp port 2222 and not tcp port " port
 
 static char text[GUARD_TEXT_SIZE];
+static struct guard_warnings warnings;
 static const char *messages;
 
 static void make(const char *interface, const char *ports, const char *ssh)
 {
 	memset(text, 'x', sizeof text);
 	scratch_begin_capture(STDERR_FILENO);
-	guard_make(text, sizeof text, interface, ports, ssh);
+	guard_make(text, sizeof text, interface, ports, ssh, &warnings);
+	guard_warnings_report(&warnings);
 	messages = scratch_end_capture();
 	assert_non_null(memchr(text, '\0', sizeof text));
 }
@@ -277,11 +279,11 @@ static void a_term_is_whole_or_not_there(void **state)
 	char small[sizeof ONLY_SSH + 10];
 
 	(void)state;
-	guard_make(small, sizeof small, "eth0", ENVOY, NULL);
+	guard_make(small, sizeof small, "eth0", ENVOY, NULL, &warnings);
 	assert_string_equal(small, ONLY_SSH);
-	guard_make(small, sizeof ONLY_SSH, "lo", NULL, NULL);
+	guard_make(small, sizeof ONLY_SSH, "lo", NULL, NULL, &warnings);
 	assert_string_equal(small, ONLY_SSH);
-	guard_make(small, sizeof ONLY_SSH - 1, "lo", NULL, NULL);
+	guard_make(small, sizeof ONLY_SSH - 1, "lo", NULL, NULL, &warnings);
 	assert_string_equal(small, "");
 }
 

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/quantity.h"
 #include "common/cleanup.h"
 
@@ -21,7 +20,7 @@
 struct guard {
 	char *text;
 	size_t size, length;
-	bool warned; /* about CF_INSTANCE_PORTS: once, however much of it is odd */
+	struct guard_warnings *warnings;
 };
 
 __attribute__((format(printf, 2, 3))) static void add(struct guard *guard, const char *format, ...)
@@ -41,13 +40,13 @@ __attribute__((format(printf, 2, 3))) static void add(struct guard *guard, const
 	guard->length += need;
 }
 
+/* Of what is odd the first is told, however much there is. */
 static void warn_ports(struct guard *guard, const char *why)
 {
-	if (guard->warned)
-		return;
-	guard->warned = true;
-	log_record(LOG_WARN, "CF_INSTANCE_PORTS is not what the platform sets, parts of it are ignored",
-		   LOG_FIELDS(LOG_TEXT("reason", why)));
+	char *told = guard->warnings->instance_ports;
+
+	if (told[0] == '\0')
+		snprintf(told, sizeof guard->warnings->instance_ports, "%s", why);
 }
 
 /* A port under a key; 0 if the key is missing or is no port. */
@@ -174,7 +173,7 @@ static bool add_ssh_connection(struct guard *guard, const char *connection)
 	if (snprintf(copy, sizeof copy, "%s", connection) >= (int)sizeof copy ||
 	    parse_endpoint(&client, &fields) != 0 || parse_endpoint(&server, &fields) != 0 ||
 	    fields != NULL) {
-		log_record(LOG_WARN, "SSH_CONNECTION is not what sshd sets, it is ignored", LOG_NO_FIELDS);
+		guard->warnings->ssh_connection = 1;
 		return false;
 	}
 	add(guard,
@@ -186,13 +185,14 @@ static bool add_ssh_connection(struct guard *guard, const char *connection)
 }
 
 bool guard_make(char *text, size_t size, const char *interface, const char *instance_ports,
-		const char *ssh_connection)
+		const char *ssh_connection, struct guard_warnings *warnings)
 {
-	struct guard guard = { .text = text, .size = size };
+	struct guard guard = { .text = text, .size = size, .warnings = warnings };
 	bool loopback = strcmp(interface, "lo") == 0, any = strcmp(interface, "any") == 0;
 	bool known = loopback || instance_ports != NULL;
 
 	text[0] = '\0';
+	*warnings = (struct guard_warnings){ 0 };
 	/* diego-sshd is reached over lo from the TLS proxy, elsewhere only in a container. */
 	if (loopback || any || instance_ports != NULL)
 		add_port(&guard, SSH_PORT);

@@ -9,14 +9,13 @@
 #include <nss.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "child.h"
 #include "common/channel.h"
-#include "common/privilege.h"
 #include "common/protocol.h"
 
 #define LOOKUP_LIMIT_SECONDS 60 /* all names of a filter; name servers may be silent for long */
@@ -159,25 +158,13 @@ static _Noreturn void serve_lookups(int channel)
 
 pid_t resolver_start(int lookup_channel)
 {
-	static const int WRITERS[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 }; /* to handle, when all of a group get one */
-	const pid_t writer = getpid();
-	pid_t resolver = fork();
+	pid_t resolver = child_fork();
 
 	if (resolver != 0) {
 		close(lookup_channel);
 		return resolver;
 	}
-	/* The order matters: no outside input is read with a capability, or while the capture channel is open. */
-	if (privilege_drop_all() != 0)
-		_exit(1);
-	close(WRITER_CAPTURE_CHANNEL_FD);
-	close(WRITER_SLOT_FD);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != writer)
-		_exit(1);
-	signal(SIGALRM, SIG_DFL); /* the writer's handlers were inherited */
 	alarm(LOOKUP_LIMIT_SECONDS);
-	for (size_t i = 0; i < sizeof WRITERS / sizeof *WRITERS; i++)
-		signal(WRITERS[i], SIG_IGN);
 	use_builtin_sources();
 	serve_lookups(lookup_channel);
 }

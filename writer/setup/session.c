@@ -23,7 +23,7 @@
 #include "common/joined_filter.h"
 #include "common/privilege.h"
 #include "diagnosis.h"
-#include "guard.h"
+#include "guard_child.h"
 #include "interfaces.h"
 #include "output/frame.h"
 #include "resolver.h"
@@ -53,8 +53,8 @@ static void make_guard(struct session *session, const struct options *options)
 {
 	session->guard[0] = '\0';
 	session->ssh_known = !options->ssh_guard || /* then nobody asks */
-			     guard_make(session->guard, sizeof session->guard, options->interface,
-					getenv("CF_INSTANCE_PORTS"), getenv("SSH_CONNECTION"));
+			     guard_from_environment(session->guard, options->interface,
+						    getenv("CF_INSTANCE_PORTS"), getenv("SSH_CONNECTION"));
 }
 
 static void fill_request(struct open_request *request, const struct options *options,
