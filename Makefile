@@ -54,17 +54,25 @@ LOOKUP_WRAPS = $(addprefix -Wl$(comma)--wrap=,getaddrinfo freeaddrinfo gethostby
 	getprotobyname_r ether_hostton)
 comma = ,
 
+# What the processes may call: made into programs at build time. For another machine than this one
+# say HOSTCC=cc, which makes what runs here.
+RULES = helper/sandbox_rules.c writer/sandbox_rules.c writer/setup/guard_rules.c
+HOSTCC ?= $(CC)
+
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
-HELPER = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard helper/*.c)))
-WRITER_SOURCES = $(sort $(wildcard writer/*.c writer/*/*.c formats/*.c base/*.c))
+HELPER_SOURCES = $(filter-out $(RULES),$(sort $(wildcard helper/*.c)))
+HELPER = $(HELPER_SOURCES:%.c=$(BUILD)/%.o)
+WRITER_SOURCES = $(filter-out $(RULES),$(sort $(wildcard writer/*.c writer/*/*.c formats/*.c base/*.c)))
 WRITER = $(WRITER_SOURCES:%.c=$(BUILD)/%.o)
 
 all: $(BUILD)/cf-pcap
 
-$(BUILD)/cf-pcap: $(HELPER) $(COMMON)
+$(BUILD)/cf-pcap: $(HELPER) $(COMMON) $(BUILD)/sandbox/helper.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOCKET_WRAPS) $(LOOKUP_WRAPS) -o $@ $^ \
-		$(call LINK,-lpcap -lseccomp -lcap)
+		$(call LINK,-lpcap -lcap)
+
+WRITER_SANDBOXES = $(BUILD)/sandbox/writer.o $(BUILD)/sandbox/guard.o
 
 # The helper carries the writer: one file is installed. helper/image.c, never with LTO, takes it up.
 $(BUILD)/cf-pcap-writer.image: $(BUILD)/cf-pcap-writer
@@ -75,10 +83,10 @@ $(BUILD)/helper/image.o $(BUILD)/tested/helper/image.o: ALL_CPPFLAGS += -DWRITER
 
 # --no-warnings: ld warns that getaddrinfo() may load libraries in a static program. Ours may not:
 # writer/setup/resolver.c pins the sources that are built in.
-$(BUILD)/cf-pcap-writer: $(WRITER) $(COMMON)
+$(BUILD)/cf-pcap-writer: $(WRITER) $(COMMON) $(WRITER_SANDBOXES)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) -Wl,--no-warnings -o $@ $^ \
-		$(call LINK,-lseccomp -lcap -ljansson)
+		$(call LINK,-lcap -ljansson)
 
 $(WRITER): ALL_CFLAGS += $(LTO)
 
@@ -88,6 +96,22 @@ $(BUILD)/%.o: %.c Makefile
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(HELPER:.o=.d) $(WRITER:.o=.d) $(COMMON:.o=.d)
+
+$(BUILD)/sandbox/export: sandbox/export.c $(RULES) $(wildcard common/*.h helper/*.h writer/*.h writer/setup/*.h) Makefile
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(HOSTCC) -D_GNU_SOURCE -I. -Iwriter -std=gnu11 $(WARNINGS) -O1 -o $@ $(filter %.c,$^) -lseccomp
+
+$(BUILD)/sandbox/%.c: $(BUILD)/sandbox/export
+	$(Q)$< code $* $(if $(filter 1,$(SANITIZE)),sanitized) >$@.new && mv $@.new $@
+
+$(BUILD)/sandbox/%.o: $(BUILD)/sandbox/%.c
+	$(SAY) CC $@
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# What each process may call once its sandbox is closed. With reasons: tests/hostile/sandbox/.
+sandbox-list: $(BUILD)/sandbox/export
+	$(Q)for process in helper writer guard; do echo "$$process:"; $< list $$process; done
 
 # The capability comes last: from then on the file is what its folder and its content make it.
 install: all
@@ -130,7 +154,7 @@ check-kernels:
 
 # Everything but the two main()s, for the tests that call functions: built apart, without LTO,
 # because no archive of every compiler's LTO objects can be linked.
-SOURCES_TESTED = $(filter-out %/main.c,$(wildcard common/*.c helper/*.c) $(WRITER_SOURCES))
+SOURCES_TESTED = $(filter-out %/main.c,$(wildcard common/*.c) $(HELPER_SOURCES) $(WRITER_SOURCES))
 TESTED = $(patsubst %.c,$(BUILD)/tested/%.o,$(SOURCES_TESTED))
 
 # cmocka is a shared library only.
@@ -147,15 +171,14 @@ $(BUILD)/tested/%.o: %.c Makefile
 	$(SAY) CC $@
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tested.a: $(TESTED)
+$(BUILD)/tested.a: $(TESTED) $(BUILD)/sandbox/helper.o $(WRITER_SANDBOXES)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tested/tests/unit/%.o $(BUILD)/tested/tests/unit/scratch.o $(BUILD)/tested.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka -lpcap -ljansson \
-		-lseccomp -lcap
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka -lpcap -ljansson -lcap
 
 # libFuzzer is clang's. The helper's half runs on the same replaced calls as in the helper.
 FUZZ_CC ?= clang
@@ -216,15 +239,15 @@ $(BUILD)/bench/%: tests/bench/%.c tests/bench/payload.h Makefile
 
 # The writer's packet path over a ring in memory, for counting instructions. It includes capture.c.
 $(BUILD)/bench/ring_image: tests/bench/ring_image.c writer/capture/capture.c Makefile \
-		$(filter-out %/main.o %/capture.o,$(WRITER)) $(COMMON)
+		$(filter-out %/main.o %/capture.o,$(WRITER)) $(COMMON) $(WRITER_SANDBOXES)
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) \
-		-lseccomp -lcap -ljansson
+		-lcap -ljansson
 
 clean:
 	rm -rf $(BUILD)
 
 .PHONY: all unit unit-build fuzz fuzz-build install uninstall demo check check-kernels bench bench-plot \
-	bench-programs soak clean
-.SECONDARY: $(UNIT_OBJECTS)
+	bench-programs sandbox-list soak clean
+.SECONDARY: $(UNIT_OBJECTS) $(patsubst %,$(BUILD)/sandbox/%.c,helper writer guard)

@@ -1,32 +1,13 @@
 /* common: what helper and writer share, read together with the helper. */
-/* A seccomp allow-list from a table; everything else kills the process. */
+/* A seccomp program that was made at build time: everything that it does not allow kills the process. */
 #pragma once
 
-#include <seccomp.h>
-#include <stddef.h>
+#include <linux/filter.h>
 
-/* One allowed call: with all of its argument conditions, if it has any. */
-struct sandbox_rule {
-	int syscall;
-	unsigned int condition_count; /* 0..3 */
-	struct scmp_arg_cmp condition[3];
+struct sandbox_program {
+	unsigned short length; /* instructions */
+	const struct sock_filter *code;
 };
 
-#define SANDBOX_ALLOW(name) { SCMP_SYS(name), 0, { { 0 } } }
-#define SANDBOX_ALLOW_IF(name, ...)                                                   \
-	{ SCMP_SYS(name),                                                             \
-	  sizeof((struct scmp_arg_cmp[]){ __VA_ARGS__ }) / sizeof(struct scmp_arg_cmp), \
-	  { __VA_ARGS__ } }
-
-/* The condition that argument number `argument` (0..5), as 32 bits, equals or lacks bits. */
-#define SANDBOX_ARGUMENT_IS(argument, value) \
-	{ argument, SCMP_CMP_MASKED_EQ, 0xffffffffu, (scmp_datum_t)(uint32_t)(value) }
-#define SANDBOX_ARGUMENT_LACKS(argument, bits) { argument, SCMP_CMP_MASKED_EQ, bits, 0 }
-
-/*
- * Loads a filter that allows the rules, answers the syscalls in `absent` with ENOENT, and
- * kills the process for anything else. Never to be undone. Returns 0, or -1 with errno.
- */
-int sandbox_enter(const struct sandbox_rule *rules, size_t rule_count, const int *absent,
-		  size_t absent_count);
-
+/* Loads it, never to be undone, and no_new_privs with it. Returns 0, or -1 with errno. */
+int sandbox_enter(const struct sandbox_program *program);

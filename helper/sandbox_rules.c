@@ -13,58 +13,54 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "common/sandbox.h"
+#include "common/sandbox_rule.h"
 
-#define ON(fd) SANDBOX_ARGUMENT_IS(0, fd)
-#define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, ON(fd))
+#define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(0, fd))
 #define ALLOW_OPTION(level, option) \
 	SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(1, level), SANDBOX_ARGUMENT_IS(2, option))
 #define ALLOW_IOCTL(request) SANDBOX_ALLOW_IF(ioctl, SANDBOX_ARGUMENT_IS(1, request))
-#define ALLOW_FCNTL(fd, command) SANDBOX_ALLOW_IF(fcntl, ON(fd), SANDBOX_ARGUMENT_IS(1, command))
+#define ALLOW_FCNTL(fd, command) \
+	SANDBOX_ALLOW_IF(fcntl, SANDBOX_ARGUMENT_IS(0, fd), SANDBOX_ARGUMENT_IS(1, command))
 
 /*
  * libpcap looks for files in /sys and does well without: they are not there. Nor is stderr, where
  * it would warn of a filter that the kernel refuses; and malloc() can do without advice.
  */
-static const int ABSENT[] = { SCMP_SYS(open),	    SCMP_SYS(openat), SCMP_SYS(stat),
-			      SCMP_SYS(newfstatat), SCMP_SYS(access), SCMP_SYS(readlink),
-			      SCMP_SYS(write),	    SCMP_SYS(madvise) };
+static const int ABSENT[] = {
+	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SCMP_SYS(newfstatat), SCMP_SYS(access),
+	SCMP_SYS(readlink), SCMP_SYS(write), SCMP_SYS(madvise) };
 
-int enter_helper_sandbox(const struct sockets *sockets, int capture_channel, int lookup_channel)
-{
-	const int raw = sockets->raw, cooked = sockets->cooked;
-	const struct sandbox_rule rules[] = {
-		/*
-		 * an fd can be passed to the writer, not to the resolver, who has no sandbox; and none can be
-		 * received: no recvmsg()
-		 */
-		ALLOW_ON(recvfrom, capture_channel), ALLOW_ON(sendto, capture_channel),
-		ALLOW_ON(sendmsg, capture_channel),
-		ALLOW_ON(recvfrom, lookup_channel), ALLOW_ON(sendto, lookup_channel),
+static const struct sandbox_rule RULES[] = {
+	/*
+	 * an fd can be passed to the writer, not to the resolver, who has no sandbox; and none can be
+	 * received: no recvmsg()
+	 */
+	ALLOW_ON(recvfrom, HELPER_CAPTURE_CHANNEL_FD), ALLOW_ON(sendto, HELPER_CAPTURE_CHANNEL_FD),
+	ALLOW_ON(sendmsg, HELPER_CAPTURE_CHANNEL_FD),
+	ALLOW_ON(recvfrom, HELPER_LOOKUP_CHANNEL_FD), ALLOW_ON(sendto, HELPER_LOOKUP_CHANNEL_FD),
 
-		/* the device: bound, promiscuous, with a slot and a ring; and what becomes of it */
-		ALLOW_ON(bind, raw), ALLOW_ON(bind, cooked),
-		ALLOW_OPTION(SOL_PACKET, PACKET_VERSION), ALLOW_OPTION(SOL_PACKET, PACKET_RESERVE),
-		ALLOW_OPTION(SOL_PACKET, PACKET_AUXDATA), ALLOW_OPTION(SOL_PACKET, PACKET_ADD_MEMBERSHIP),
-		ALLOW_OPTION(SOL_PACKET, PACKET_IGNORE_OUTGOING), ALLOW_OPTION(SOL_PACKET, PACKET_RX_RING),
-		ALLOW_OPTION(SOL_PACKET, PACKET_FANOUT), SANDBOX_ALLOW(getsockname),
-		ALLOW_IOCTL(SIOCGIFINDEX), ALLOW_IOCTL(SIOCGIFHWADDR), ALLOW_IOCTL(SIOCGIFMTU),
-		ALLOW_IOCTL(SIOCGIFFLAGS), ALLOW_IOCTL(SIOCETHTOOL),
-		SANDBOX_ALLOW(getsockopt), SANDBOX_ALLOW(eventfd2), SANDBOX_ALLOW(uname),
+	/* the device: bound, promiscuous, with a slot and a ring; and what becomes of it */
+	ALLOW_ON(bind, HELPER_RAW_FD), ALLOW_ON(bind, HELPER_COOKED_FD),
+	ALLOW_OPTION(SOL_PACKET, PACKET_VERSION), ALLOW_OPTION(SOL_PACKET, PACKET_RESERVE),
+	ALLOW_OPTION(SOL_PACKET, PACKET_AUXDATA), ALLOW_OPTION(SOL_PACKET, PACKET_ADD_MEMBERSHIP),
+	ALLOW_OPTION(SOL_PACKET, PACKET_IGNORE_OUTGOING), ALLOW_OPTION(SOL_PACKET, PACKET_RX_RING),
+	ALLOW_OPTION(SOL_PACKET, PACKET_FANOUT), SANDBOX_ALLOW(getsockname),
+	ALLOW_IOCTL(SIOCGIFINDEX), ALLOW_IOCTL(SIOCGIFHWADDR), ALLOW_IOCTL(SIOCGIFMTU),
+	ALLOW_IOCTL(SIOCGIFFLAGS), ALLOW_IOCTL(SIOCETHTOOL),
+	SANDBOX_ALLOW(getsockopt), SANDBOX_ALLOW(eventfd2), SANDBOX_ALLOW(uname),
 
-		/* the filter: libpcap empties the queue (non-blocking) before it attaches one */
-		ALLOW_OPTION(SOL_SOCKET, SO_ATTACH_FILTER), ALLOW_OPTION(SOL_SOCKET, SO_LOCK_FILTER),
-		SANDBOX_ALLOW_IF(setitimer, SANDBOX_ARGUMENT_IS(0, ITIMER_PROF)),
-		ALLOW_ON(recvfrom, raw), ALLOW_ON(recvfrom, cooked),
-		ALLOW_FCNTL(raw, F_GETFL), ALLOW_FCNTL(raw, F_SETFL),
-		ALLOW_FCNTL(cooked, F_GETFL), ALLOW_FCNTL(cooked, F_SETFL),
+	/* the filter: libpcap empties the queue (non-blocking) before it attaches one */
+	ALLOW_OPTION(SOL_SOCKET, SO_ATTACH_FILTER), ALLOW_OPTION(SOL_SOCKET, SO_LOCK_FILTER),
+	SANDBOX_ALLOW_IF(setitimer, SANDBOX_ARGUMENT_IS(0, ITIMER_PROF)),
+	ALLOW_ON(recvfrom, HELPER_RAW_FD), ALLOW_ON(recvfrom, HELPER_COOKED_FD),
+	ALLOW_FCNTL(HELPER_RAW_FD, F_GETFL), ALLOW_FCNTL(HELPER_RAW_FD, F_SETFL),
+	ALLOW_FCNTL(HELPER_COOKED_FD, F_GETFL), ALLOW_FCNTL(HELPER_COOKED_FD, F_SETFL),
 
-		/* memory that cannot become code, and the end */
-		SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_LACKS(2, PROT_EXEC)),
-		SANDBOX_ALLOW(munmap), SANDBOX_ALLOW(mremap), SANDBOX_ALLOW(brk), SANDBOX_ALLOW(getrandom),
-		SANDBOX_ALLOW(close), SANDBOX_ALLOW(restart_syscall), SANDBOX_ALLOW(exit_group),
-	};
+	/* memory that cannot become code, and the end */
+	SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_LACKS(2, PROT_EXEC)),
+	SANDBOX_ALLOW(munmap), SANDBOX_ALLOW(mremap), SANDBOX_ALLOW(brk), SANDBOX_ALLOW(getrandom),
+	SANDBOX_ALLOW(close), SANDBOX_ALLOW(restart_syscall), SANDBOX_ALLOW(exit_group),
+};
 
-	return sandbox_enter(rules, sizeof rules / sizeof *rules, ABSENT,
-			     sizeof ABSENT / sizeof *ABSENT);
-}
+const struct sandbox_rules HELPER_RULES = { RULES, sizeof RULES / sizeof *RULES, ABSENT,
+					    sizeof ABSENT / sizeof *ABSENT };

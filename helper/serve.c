@@ -96,7 +96,10 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 		close(fd);
 	limit_memory();
 	live_with(state->writer);
-	if (enter_helper_sandbox(&sockets, capture_channel, lookup_channel) != 0)
+	/* The sandbox knows descriptors by number. Where a socket is missing nothing will be opened. */
+	if (capture_channel != HELPER_CAPTURE_CHANNEL_FD || lookup_channel != HELPER_LOOKUP_CHANNEL_FD ||
+	    (reply.error == 0 && (sockets.raw != HELPER_RAW_FD || sockets.cooked != HELPER_COOKED_FD)) ||
+	    sandbox_enter(&helper_sandbox) != 0)
 		_exit(1);
 
 	/* waiting */

@@ -9,7 +9,7 @@ import pytest
 from support import GO_ENVIRONMENT, ROOT
 
 CACHE = ROOT / "packaging/bosh/src/cf-pcap/cache.c"
-SOURCES = [CACHE, *(path for folder in ("base", "common", "formats", "helper", "writer")
+SOURCES = [CACHE, *(path for folder in ("base", "common", "formats", "helper", "sandbox", "writer")
                     for path in sorted((ROOT / folder).rglob("*.c")))]
 LANGUAGE = ["-std=gnu11", "-D_GNU_SOURCE", *(f"-I{ROOT / folder}" for folder in (".", "writer", "common"))]
 # Declarations stand at the head of a function; an empty loop says "continue".

@@ -17,10 +17,12 @@ RULES = {
     "writer/output": "output: inside the sandbox, on the way to stdout; it never waits.",
     "formats": "formats: the bytes of files; no call of the system.",
     "base": "base: no packets, no privilege.",
+    "sandbox": "sandbox: runs at build time, makes the programs that close the sandboxes.",
 }
 # A room's own files apart, it includes those of these rooms.
 MAY_INCLUDE = {
     "helper": {"common"},
+    "sandbox": {"common", "helper", "writer", "writer/setup"},
     "common": set(),
     "base": set(),
     "formats": {"base"},

@@ -119,7 +119,7 @@ static int capture_inside_sandbox(struct capture *capture)
 	/* A known number, for the sandbox. */
 	if (events < 0 || dup2(events, WRITER_EVENTS_FD) < 0 || (events != WRITER_EVENTS_FD && close(events) != 0))
 		return fail("cannot watch the packet socket", strerror(errno));
-	if (enter_writer_sandbox() != 0)
+	if (sandbox_enter(&writer_sandbox) != 0)
 		return fail("cannot close the sandbox", strerror(errno));
 	packet_fd = session_receive_packet_fd(&capture->audience);
 	if (packet_fd < 0)

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
-#include "common/sandbox.h"
+#include "common/sandbox_rule.h"
 
 #define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(0, fd))
 /* Closing any descriptor from `first` up that differs from it in the bits of `mask` at most. */
@@ -54,7 +54,4 @@ static const struct sandbox_rule RULES[] = {
 	SANDBOX_ALLOW(restart_syscall), SANDBOX_ALLOW(wait4), SANDBOX_ALLOW(exit_group),
 };
 
-int enter_writer_sandbox(void)
-{
-	return sandbox_enter(RULES, sizeof RULES / sizeof *RULES, NULL, 0);
-}
+const struct sandbox_rules WRITER_RULES = { RULES, sizeof RULES / sizeof *RULES, NULL, 0 };

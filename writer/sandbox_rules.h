@@ -2,6 +2,7 @@
 /* What the writer may call once it is to hold a packet fd. */
 #pragma once
 
-/* Closes the writer's sandbox. Returns 0, or -1 with errno. */
-int enter_writer_sandbox(void);
+#include "common/sandbox.h"
 
+extern const struct sandbox_rules WRITER_RULES;     /* at build time */
+extern const struct sandbox_program writer_sandbox; /* made of them */

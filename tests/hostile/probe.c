@@ -194,15 +194,15 @@ static int do_probe(int packet_fd, char *text, size_t size)
 	return 1;
 }
 
-int __real_sandbox_enter(const void *rules, size_t count, const int *absent, size_t absent_count);
-int __wrap_sandbox_enter(const void *rules, size_t count, const int *absent, size_t absent_count);
-int __wrap_sandbox_enter(const void *rules, size_t count, const int *absent, size_t absent_count)
+int __real_sandbox_enter(const void *program);
+int __wrap_sandbox_enter(const void *program);
+int __wrap_sandbox_enter(const void *program)
 {
 	const char *mode = getenv("SSH_CONNECTION");
 
 	if (mode != NULL && strncmp(mode, "weak-", 5) == 0)
 		return 0;
-	return __real_sandbox_enter(rules, count, absent, absent_count);
+	return __real_sandbox_enter(program);
 }
 
 #ifdef IN_WRITER

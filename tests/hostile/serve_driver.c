@@ -236,12 +236,15 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	int capture_pair[2], lookup_pair[2], status;
+	int slot[2], capture_pair[2], lookup_pair[2], status;
 	struct start_state state = start_lower_capabilities();
 	bool came_out;
 	pid_t helper;
 
-	if (argc != 2 || channel_pair(capture_pair) != 0 || channel_pair(lookup_pair) != 0)
+	/* As in helper/main.c, whose numbers the sandbox knows. */
+	start_tidy_fds();
+	if (argc != 2 || channel_pair(slot) != 0 || close(slot[1]) != 0 || channel_pair(capture_pair) != 0 ||
+	    channel_pair(lookup_pair) != 0)
 		return 2;
 	helper = fork();
 	if (helper == 0) {

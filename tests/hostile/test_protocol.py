@@ -21,7 +21,7 @@ def driver(stage, attackers):
     target = attackers / "serve_driver"
     subprocess.run(["gcc", "-D_GNU_SOURCE", "-w", "-static", *[f"-Wl,--wrap={name}" for name in WRAPS],
                     "-I.", "-o", target, HERE / "serve_driver.c", *objects,
-                    *(build / "common").glob("*.o"), "-lpcap", "-lseccomp", "-lcap"],
+                    *(build / "common").glob("*.o"), build / "sandbox/helper.o", "-lpcap", "-lcap"],
                    check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
     give_capability(target, "cap_net_raw=p")
     return target

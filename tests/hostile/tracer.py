@@ -1,5 +1,7 @@
 """Holds every process of a capture at each of its calls, as root. It keeps its capability: root may trace it."""
+import contextlib
 import ctypes
+import itertools
 import os
 import signal
 import struct
@@ -56,6 +58,31 @@ def next_call(pid):
                 return call_name(number), arguments
 
 
+@contextlib.contextmanager
+def stopped(pid):
+    """A process that nobody traces, standing still meanwhile."""
+    ptrace(SEIZE, pid)
+    try:
+        ptrace(INTERRUPT, pid)
+        wait_stop(pid)
+        yield
+    finally:
+        ptrace(DETACH, pid)
+
+
+def filter_of(pid):
+    """The instructions that seccomp(2) runs for a stopped process; of several the last."""
+    code = None
+    for number in itertools.count():
+        try:
+            length = ptrace(GET_FILTER, pid, number)
+        except FileNotFoundError:
+            return code
+        buffer = ctypes.create_string_buffer(8 * length)
+        ptrace(GET_FILTER, pid, number, buffer)
+        code = buffer.raw
+
+
 def descriptors(pid):
     found = {}
     for number in os.listdir(f"/proc/{pid}/fd"):
@@ -89,11 +116,12 @@ class Traced:
         # As root, whose tracing takes no capability away.
         self.process = spawn(argv, namespace, root_prepare=lambda: ptrace(TRACEME, 0), **options)
         self.writer = self.process.pid
-        self.child = None
+        self.child = self.helper = None
         assert wait_stop(self.writer) == (signal.SIGTRAP, 0)
         ptrace(SETOPTIONS, self.writer, None, FORK | EXEC | SYSGOOD | EXITKILL)
         while self.go_on_to(EVENT_EXEC, EVENT_FORK) != EVENT_EXEC:
-            ptrace(DETACH, self.forked())  # the helper
+            self.helper = self.forked()
+            ptrace(DETACH, self.helper)
         self.child = self.next_child()
 
     def go_on_to(self, *events):

@@ -71,7 +71,7 @@ static _Noreturn void answer_in_child(int pipe_end, const struct environment *en
 	lower_limit(RLIMIT_CPU, CPU_LIMIT_SECONDS);
 	lower_limit(RLIMIT_AS, MEMORY_LIMIT_BYTES);
 	seed_tables();
-	if (enter_guard_sandbox() != 0)
+	if (sandbox_enter(&guard_sandbox) != 0)
 		_exit(1);
 	answer.ssh_known = guard_make(answer.text, sizeof answer.text, environment->interface,
 				      environment->instance_ports, environment->ssh_connection,

@@ -6,7 +6,7 @@
 
 #include <sys/mman.h>
 
-#include "common/sandbox.h"
+#include "common/sandbox_rule.h"
 
 static const struct sandbox_rule RULES[] = {
 	SANDBOX_ALLOW_IF(write, SANDBOX_ARGUMENT_IS(0, GUARD_ANSWER_FD)),
@@ -15,7 +15,4 @@ static const struct sandbox_rule RULES[] = {
 	SANDBOX_ALLOW(exit_group),
 };
 
-int enter_guard_sandbox(void)
-{
-	return sandbox_enter(RULES, sizeof RULES / sizeof *RULES, NULL, 0);
-}
+const struct sandbox_rules GUARD_RULES = { RULES, sizeof RULES / sizeof *RULES, NULL, 0 };

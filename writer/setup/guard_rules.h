@@ -4,7 +4,9 @@
 
 #include <unistd.h>
 
+#include "common/sandbox.h"
+
 #define GUARD_ANSWER_FD STDOUT_FILENO /* its only descriptor: a pipe */
 
-/* Closes its sandbox. Returns 0, or -1 with errno. */
-int enter_guard_sandbox(void);
+extern const struct sandbox_rules GUARD_RULES;     /* at build time */
+extern const struct sandbox_program guard_sandbox; /* made of them */
