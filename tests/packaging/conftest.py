@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SOURCES = ["Makefile", "LICENSE", "README.md", "SECURITY.md", "NEWS", "base", "common", "formats",
-           "helper", "writer", "packaging"]
+           "helper", "sandbox", "writer", "packaging"]
 
 
 def copy_source(destination):
