@@ -24,7 +24,7 @@ def cross_words(apt, architecture):
     if not folder.exists():
         archives = apt.download(*(f"{name}:{architecture}/{RELEASE}" for name in DEVELOPMENT))
         unpack(archives, fresh(folder.with_suffix(".partial"))).rename(folder)
-    return [f"CC={COMPILER[architecture]}", "AR=aarch64-linux-gnu-ar",
+    return ["HOSTCC=gcc", f"CC={COMPILER[architecture]}", "AR=aarch64-linux-gnu-ar",
             f"CPPFLAGS=-I{folder}/usr/include", f"LDFLAGS=-L{folder}/usr/lib/aarch64-linux-gnu"]
 
 
