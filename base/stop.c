@@ -110,10 +110,14 @@ static int handle(int number)
 
 int stop_watch(void)
 {
+	sigset_t none;
+
 	for (size_t i = 0; i < sizeof SIGNALS / sizeof *SIGNALS; i++)
 		if (handle(SIGNALS[i].number) != 0)
 			return -1;
-	return 0;
+	/* The helper has blocked them, for us to have handlers first. */
+	sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* A stop that comes meanwhile has kicks, which must not be overwritten. */

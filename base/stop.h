@@ -23,7 +23,7 @@ enum stop_reason {
 
 /*
  * Handles the signals that ask a process to end, whatever they were set to, and SIGALRM, which is mostly
- * the timer's.
+ * the timer's. None is blocked from then on.
  * Returns 0, or -1 with errno.
  */
 int stop_watch(void);

@@ -7,6 +7,7 @@
  *
  * Neither reads an argument or the environment for itself. Every failure ends the process.
  */
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/channel.h"
@@ -38,5 +39,6 @@ int main(int argc, char **argv)
 	}
 	close(capture[1]);
 	close(lookup[1]);
+	fcntl(slot[0], F_SETOWN, child); /* nothing comes of it but that the writer knows whom to wait for */
 	image_exec_writer(argc, argv, &state);
 }

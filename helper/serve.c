@@ -14,6 +14,7 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -41,14 +42,20 @@ static void limit_memory(void)
 		_exit(1);
 }
 
-/* As long as the writer and no longer, whatever the terminal sends to all of its group. */
-static void live_with(pid_t writer)
+/* As long as the writer and no longer: what the terminal sends to all of its group stays blocked. */
+static void live_with_writer(int capture_channel)
 {
-	for (int number = 1; number < NSIG; number++)
-		if (number != COMPILE_TIMER_SIGNAL)
-			signal(number, SIG_IGN);
+	sigset_t timer;
+
+	sigemptyset(&timer);
+	sigaddset(&timer, COMPILE_TIMER_SIGNAL);
+	sigprocmask(SIG_UNBLOCK, &timer, NULL);
 	prctl(PR_SET_NAME, "cf-pcap-socket");
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != writer)
+	/*
+	 * No life without the writer, who holds our slot among the captures. Is he gone already? Then the
+	 * channel is hung up. getppid() does not tell: it is 0 where he is outside of our PID namespace.
+	 */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || poll(&(struct pollfd){ .fd = capture_channel }, 1, 0) != 0)
 		_exit(1);
 }
 
@@ -95,7 +102,7 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		close(fd);
 	limit_memory();
-	live_with(state->writer);
+	live_with_writer(capture_channel);
 	/* The sandbox knows descriptors by number. Where a socket is missing nothing will be opened. */
 	if (capture_channel != HELPER_CAPTURE_CHANNEL_FD || lookup_channel != HELPER_LOOKUP_CHANNEL_FD ||
 	    (reply.error == 0 && (sockets.raw != HELPER_RAW_FD || sockets.cooked != HELPER_COOKED_FD)) ||

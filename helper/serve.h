@@ -6,8 +6,8 @@
 
 /*
  * Opens the packet sockets, drops every privilege, closes the sandbox, and only then reads from
- * the capture channel: one request, answered with a packet fd or a refusal. Ends with its parent,
- * state->writer. Never returns.
+ * the capture channel: one request, answered with a packet fd or a refusal. Ends with its parent.
+ * Never returns.
  */
 _Noreturn void serve(int capture_channel, int lookup_channel, const struct start_state *state);
 

@@ -35,7 +35,7 @@ static int suid_dumpable(void)
 
 struct start_state start_lower_capabilities(void)
 {
-	struct start_state state = { getpid(), false, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1, false };
+	struct start_state state = { false, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1, false };
 	const bool exposed = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
 	const bool root = getuid() == 0 && (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT) == 0;
 
@@ -98,7 +98,7 @@ void start_tidy_fds(void)
 void start_reset_signals(void)
 {
 	const struct itimerval never = { { 0, 0 }, { 0, 0 } };
-	sigset_t none;
+	sigset_t all;
 
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL); /* fails for SIGKILL, SIGSTOP and libc's own: rightly */
@@ -106,7 +106,8 @@ void start_reset_signals(void)
 	signal(SIGXFSZ, SIG_IGN);
 	for (int timer = ITIMER_REAL; timer <= ITIMER_PROF; timer++)
 		setitimer((__itimer_which_t)timer, &never, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Until the writer handles them: ended by one, it would leave a child behind. The helper's stay blocked. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
 	umask(077);
 }

@@ -3,10 +3,8 @@
 #pragma once
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 struct start_state {
-	pid_t writer;        /* this process, which becomes the writer */
 	bool had_capability; /* cap_net_raw was permitted */
 	bool no_new_privs;   /* was set already */
 	/* The file gave a capability that the user would not get from just any exec. */
@@ -25,6 +23,6 @@ struct start_state start_lower_capabilities(void);
 /* Makes 0, 1 and 2 open (/dev/null, read-only) and everything above closed. */
 void start_tidy_fds(void);
 
-/* Default dispositions, nothing blocked, no timers; SIGPIPE and SIGXFSZ become error codes. */
+/* Default dispositions, everything blocked, no timers; SIGPIPE and SIGXFSZ become error codes. */
 void start_reset_signals(void);
 

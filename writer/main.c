@@ -164,8 +164,6 @@ static int capture_packets(struct options *options, struct output *output)
 	struct interface_facts facts;
 	int opened;
 
-	if (stop_watch() != 0)
-		return fail("cannot watch for signals", strerror(errno));
 	audience_start(&capture.audience, options->stop_at_eof);
 	options->interface = interfaces_own_name(options->interface);
 	if (interfaces_examine(options->interface, &facts) != 0)
@@ -217,6 +215,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	const pid_t helper = session_helper();
 	int status;
 
 	/* The capability is here as a shield only, and until the packet socket is gone, kept_socket.c. */
@@ -224,7 +223,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILED;
 	/* As ps shows it; exec from a memfd would show that. */
 	prctl(PR_SET_NAME, "cf-pcap");
-	status = run(argc, argv);
-	session_end();
+	status = stop_watch() == 0 ? run(argc, argv) : fail("cannot watch for signals", strerror(errno));
+	session_end(helper);
 	return status;
 }

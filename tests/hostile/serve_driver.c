@@ -169,10 +169,10 @@ static void lookup_on_capture(void)
 	end();
 }
 
-/* main() tells the helper of another parent: as if the writer had died before PR_SET_PDEATHSIG. */
+/* As if the writer had sent everything and died before PR_SET_PDEATHSIG: main() has the helper wait for that. */
 static void writer_gone(void)
 {
-	good();
+	closed();
 }
 
 static struct lookup_answer answer;
@@ -250,7 +250,8 @@ int main(int argc, char **argv)
 	if (helper == 0) {
 		close(capture_pair[0]);
 		close(lookup_pair[0]);
-		state.writer = strcmp(argv[1], "writer_gone") == 0 ? getpid() : getppid();
+		if (strcmp(argv[1], "writer_gone") == 0)
+			poll(&(struct pollfd){ .fd = capture_pair[1] }, 1, 10000);
 		serve(capture_pair[1], lookup_pair[1], &state);
 	}
 	close(capture_pair[1]);

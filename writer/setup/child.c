@@ -24,7 +24,9 @@ pid_t child_fork(void)
 	 */
 	close(WRITER_CAPTURE_CHANNEL_FD);
 	close(WRITER_SLOT_FD);
-	if (privilege_drop_all() != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != writer)
+	/* 0: the writer is outside of our PID namespace. If it is gone, the helper is, and with it the channel. */
+	if (privilege_drop_all() != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+	    (getppid() != writer && getppid() != 0))
 		_exit(1);
 	signal(SIGALRM, SIG_DFL); /* the writer's handlers were inherited */
 	for (size_t i = 0; i < sizeof WRITERS / sizeof *WRITERS; i++)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/audience.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "common/channel.h"
@@ -28,6 +29,8 @@
 #include "output/frame.h"
 #include "resolver.h"
 #include "slots.h"
+
+#define HELPER_END_MS 1000
 
 static bool is_channel(int fd)
 {
@@ -307,11 +310,21 @@ static bool is_locked_packet_socket(int fd)
 	       version == TPACKET_V3;
 }
 
-void session_end(void)
+pid_t session_helper(void)
 {
+	int pid = fcntl(WRITER_SLOT_FD, F_GETOWN); /* helper/main.c has put it there */
+
+	return pid > 0 ? pid : 0;
+}
+
+/* By its pid: whoever executed cf-pcap may have left it children of his own. One that is stopped dies with us. */
+void session_end(pid_t helper)
+{
+	const int64_t until = clock_ms() + HELPER_END_MS;
+
 	close(WRITER_CAPTURE_CHANNEL_FD); /* which is how the helper learns that it is not needed */
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		continue;
+	while (helper > 0 && waitpid(helper, NULL, WNOHANG | WUNTRACED) == 0 && clock_ms() < until)
+		poll(NULL, 0, 1);
 }
 
 int session_receive_packet_fd(struct audience *audience)

@@ -38,6 +38,12 @@ int session_open(struct session *session, const struct options *options,
  */
 int session_receive_packet_fd(struct audience *audience);
 
-/* Lets the helper end, if it is still there. */
-void session_end(void);
+/* The helper's pid, for session_end(); 0 if it was not started by one. */
+pid_t session_helper(void);
+
+/*
+ * Lets the helper end, if it is still there, and waits for that: where nobody reaps orphans it would be a
+ * zombie for ever. For a second at most, in case somebody has stopped it.
+ */
+void session_end(pid_t helper);
 
