@@ -26,7 +26,7 @@ def test_a_command_over_ssh_captures(tools, ns, command):
     words = [re.sub(r"^\d+s$", "1s", word) for word in words]
     done = tools.run(ns, *words, *limits)
     assert done.returncode == 0
-    assert done.stdout[:4] == b"\x0a\x0d\x0d\x0a" if "pcapng" in words else read_pcap(done.stdout).snaplen == 65535
+    assert done.stdout[:4] == b"\x0a\x0d\x0d\x0a" if "pcapng" in words else read_pcap(done.stdout).snaplen == 262144
 
 
 def test_every_make_target_exists():

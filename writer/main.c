@@ -155,7 +155,7 @@ static int capture_packets(struct options *options, struct output *output)
 {
 	static struct session session;
 	struct capture capture = { .output = output,
-				   .layout = ring_layout(options->buffer_size, (uint32_t)options->snaplen),
+				   .layout = ring_layout(options->buffer_size, (uint32_t)options->block_packet),
 				   .direction = options->direction,
 				   .count = options->count,
 				   .max_size = options->max_size,

@@ -2,14 +2,16 @@
 import json
 import os
 import select
+import socket
 import statistics
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from e2e.traffic import Datagrams, numbers
-from support import read_pcap, summary, wait_until
+from support import read_pcap, socket_in, summary, wait_until
 
 
 def test_every_datagram_on_lo_is_captured_once(tools, ns, tmp_path):
@@ -20,6 +22,44 @@ def test_every_datagram_on_lo_is_captured_once(tools, ns, tmp_path):
     assert status == 0
     assert numbers(capture.path) == list(range(1000))
     assert summary(messages) == (1000, capture.path.stat().st_size, 0)
+
+
+def transfer(ns, size):
+    """So many bytes over TCP on lo, to port 8080."""
+    with socket_in(ns, socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind(("127.0.0.1", 8080))
+        listener.listen()
+        with socket_in(ns, socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.connect(listener.getsockname())
+            server, _ = listener.accept()
+            with server, ThreadPoolExecutor(1) as thread:
+                sent = thread.submit(lambda: (client.sendall(bytes(size)), client.shutdown(socket.SHUT_WR)))
+                received = sum(map(len, iter(lambda: server.recv(1 << 20), b"")))
+                sent.result()
+    assert received == size
+
+
+@pytest.mark.parametrize("flags, snaplen", [([], 262144), (["-snaplen", "0"], 262144), (["-snaplen", "65535"], 65535)])
+def test_a_transfer_over_lo_is_captured_in_whole_packets_unless_less_was_asked_for(tools, ns, tmp_path, flags, snaplen):
+    capture = tools.capture(ns, "-interface", "lo", *flags, "tcp port 8080", path=tmp_path / "out.pcap")
+    transfer(ns, 3_000_000)
+    status, messages = capture.stop()
+    file = read_pcap(capture.path)
+    assert status == 0 and summary(messages) == (len(file.records), capture.path.stat().st_size, 0)
+    assert file.snaplen == snaplen
+    assert max(record.original for record in file.records) >= 65549, "no packet is as long as they get"
+    assert [len(record.data) for record in file.records] == \
+        [min(snaplen, record.original) for record in file.records]
+
+
+def test_the_smallest_ring_holds_a_whole_packet_of_lo(tools, ns, tmp_path):
+    capture = tools.capture(ns, "-interface", "lo", "-buffer-size", "256k", "udp port 9999", path=tmp_path / "out.pcap")
+    with Datagrams(ns) as datagrams:
+        for number in range(1, 6):
+            datagrams.send(1, size=65507)
+            wait_until(lambda number=number: capture.path.stat().st_size == 24 + number * (16 + 65549))
+    assert capture.stop()[0] == 0
+    assert [len(record.data) for record in read_pcap(capture.path).records] == [65549] * 5
 
 
 def test_a_large_datagram_by_itself_is_captured(tools, ns, tmp_path):

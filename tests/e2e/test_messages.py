@@ -30,7 +30,7 @@ def stripped(messages):
 def test_the_messages_of_a_capture(tools, ns, tmp_path):
     messages = messages_of(tools, ns, tmp_path, "-interface", "lo", "-v", "-filter", "port 8080")
     assert stripped(messages) == [
-        'level=DEBUG msg="parsed flags" interface=lo snaplen=65535 filter="port 8080"',
+        'level=DEBUG msg="parsed flags" interface=lo snaplen=262144 filter="port 8080"',
         'level=INFO msg="adjusted filter to avoid capturing SSH session" '
         'filter="(not tcp port 2222) and (port 8080)"',
         'level=INFO msg="received signal, stopping capture" signal=interrupt',

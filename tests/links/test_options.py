@@ -97,7 +97,7 @@ def test_a_direction_that_leaves_nothing_is_warned_of(tools, ns):
 
 def test_nanoseconds_are_tcpdumps(tools, ns, tmp_path):
     with link(ns, "cap0") as device, SideBySide(tools, ns, "cap0", tmp_path, device.send_mark) as both:
-        both.add(["-no-ssh-guard", "-nano"], ["-s", "65535", "-B", "16384", "--nano"])
+        both.add(["-no-ssh-guard", "-nano"], ["-B", "65536", "--nano"])
         both.begin()
         device.send_all()
         both.end()

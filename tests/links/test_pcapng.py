@@ -80,7 +80,7 @@ def test_other_tools_read_our_pcap(tools, ns, tmp_path):
 @pytest.mark.parametrize("kind", ["cap0", "any", "tun", "lo"])
 def test_pcapng_holds_the_records_of_pcap(tools, ns, tmp_path, kind):
     with link(ns, kind) as device, SideBySide(tools, ns, device.name, tmp_path, device.send_mark) as both:
-        both.add(["-no-ssh-guard", "-nano", "-format", "pcapng"], ["-s", "65535", "-B", "16384", "--nano"])
+        both.add(["-no-ssh-guard", "-nano", "-format", "pcapng"], ["-B", "65536", "--nano"])
         both.begin()
         device.send_all()
         both.end()

@@ -13,7 +13,7 @@ from support import ip
 @pytest.mark.parametrize("size", [14, 60, 1024, 1025, 1482, 1514])
 def test_a_single_packet_of_any_size_is_printed(tools, ns, tmp_path, size):
     with SideBySide(tools, ns, "cap0", tmp_path) as both:
-        both.add(["-no-ssh-guard", "-filter", "ether proto 0x9999"], ["-s", "65535", "ether proto 0x9999"])
+        both.add(["-no-ssh-guard", "-filter", "ether proto 0x9999"], ["ether proto 0x9999"])
         both.begin()
         with packet_socket(ns.peer, "gen0") as peer:
             peer.send(ether(0x9999, b"z" * (size - 14)))
@@ -25,7 +25,7 @@ def test_jumbo_frames_are_printed_whole(tools, ns, tmp_path):
     for name, device in ((ns.name, "cap0"), (ns.peer, "gen0")):
         ip("-n", name, "link", "set", device, "mtu", "9000")
     with SideBySide(tools, ns, "cap0", tmp_path) as both:
-        both.add(["-no-ssh-guard"], ["-s", "65535", "-B", "16384"])
+        both.add(["-no-ssh-guard"], ["-B", "65536"])
         both.begin()
         with packet_socket(ns.peer, "gen0") as peer:
             for size in (1500, 8999, 9000):

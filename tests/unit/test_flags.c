@@ -57,7 +57,8 @@ static void nothing_given_means_the_defaults(void **state)
 	ASSERT_TAKEN();
 	assert_null(options.interface);
 	assert_string_equal(options.filter, "");
-	assert_int_equal(options.snaplen, 65535);
+	assert_int_equal(options.snaplen, SNAPLEN_MAX);
+	assert_int_equal(options.block_packet, 65550);
 	assert_int_equal(options.buffer_size, BUFFER_BYTES_DEFAULT);
 	assert_int_equal(options.count, 0);
 	assert_int_equal(options.duration, 0);
@@ -157,8 +158,12 @@ static void snaplen_0_means_the_most(void **state)
 	(void)state;
 	ASSERT_TAKEN("-snaplen", "0");
 	assert_int_equal(options.snaplen, SNAPLEN_MAX);
+	assert_int_equal(options.block_packet, SNAPLEN_MAX);
 	ASSERT_TAKEN("-snaplen", "1");
 	assert_int_equal(options.snaplen, 1);
+	ASSERT_TAKEN("-snaplen", "65535");
+	assert_int_equal(options.snaplen, 65535);
+	assert_int_equal(options.block_packet, 65535);
 	ASSERT_TAKEN("-snaplen", "262144");
 	assert_int_equal(options.snaplen, 262144);
 }

@@ -30,11 +30,11 @@
 #define CACHE_LINE 64
 #define PREFETCH_AHEAD 1024
 
-struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen)
+struct tpacket_req3 ring_layout(size_t bytes, uint32_t packet_bytes)
 {
 	size_t needed = BLOCK_BYTES_LEAST, size = BLOCK_BYTES, count;
 
-	while (needed < snaplen + PACKET_OVERHEAD)
+	while (needed < packet_bytes + PACKET_OVERHEAD)
 		needed *= 2;
 	while (size > needed && bytes / size < BLOCK_COUNT_WANTED)
 		size /= 2;

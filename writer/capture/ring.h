@@ -29,10 +29,11 @@ struct ring_cursor {
 };
 
 /*
- * What to ask the kernel for: about `bytes` bytes, in blocks that hold a packet of snaplen bytes; more
- * than that where two such blocks take more.
+ * What to ask the kernel for: about `bytes` bytes, in blocks that hold a packet of packet_bytes; more
+ * than that where two such blocks take more. The kernel cuts a packet at its block's end: one of
+ * 256 KiB, as in all rings of 2 MiB and more, holds 261 kB.
  */
-struct tpacket_req3 ring_layout(size_t bytes, uint32_t snaplen);
+struct tpacket_req3 ring_layout(size_t bytes, uint32_t packet_bytes);
 
 /* How long a packet can be in a block before that is handed over, ms: the kernel's timer may be late. */
 int ring_retire_most_ms(void);

@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "base/quantity.h"
 
-#define SNAPLEN_DEFAULT 65535
+#define SNAPLEN_NOT_GIVEN UINT64_MAX
+#define LOOPBACK_FRAME 65550 /* bytes: lo's MTU of 65536 and its Ethernet header */
 #define MAX_SIZE_LEAST 1024
 #define HEARTBEAT_LEAST 10000000 /* ns: more often would be traffic of its own */
 
@@ -30,7 +31,7 @@ static const struct flag FLAGS[] = {
 	{ "interface", FLAG_TEXT, FIELD(interface), 1, INTERFACE_NAME_SIZE - 1, "NAME",
 	  "where to capture; \"any\" for all interfaces" },
 	{ "snaplen", FLAG_NUMBER, FIELD(snaplen), 0, SNAPLEN_MAX, "N",
-	  "bytes kept of each packet, 0 for 262144 (default 65535)" },
+	  "bytes kept of each packet (default 262144, and so is 0)" },
 	{ "filter", FLAG_TEXT, FIELD(filter), 0, FILTER_TEXT_SIZE - 1, "EXPR",
 	  "what to capture, pcap-filter(7); or as the last words" },
 	{ "v", FLAG_ON, FIELD(verbose), 0, 0, NULL, "debug messages" },
@@ -277,13 +278,23 @@ static int join_filter_words(struct options *options, char *const *words)
 	return 0;
 }
 
+/* Blocks as large as the most there can be would be fewer: they are for whoever asks for it. */
+static void settle_snaplen(struct options *options)
+{
+	bool given = options->snaplen != SNAPLEN_NOT_GIVEN;
+
+	if (!given || options->snaplen == 0)
+		options->snaplen = SNAPLEN_MAX;
+	options->block_packet = given ? options->snaplen : LOOPBACK_FRAME;
+}
+
 int flags_parse(struct options *options, int argc, char *const *argv)
 {
 	int next = argc > 0 ? 1 : 0;
 	bool ended = false;
 
 	memset(options, 0, sizeof *options);
-	options->snaplen = SNAPLEN_DEFAULT;
+	options->snaplen = SNAPLEN_NOT_GIVEN;
 	options->buffer_size = BUFFER_BYTES_DEFAULT;
 	options->promiscuous = true;
 	options->ssh_guard = true;
@@ -296,10 +307,9 @@ int flags_parse(struct options *options, int argc, char *const *argv)
 		if (parse_flag(options, argv, &next) != 0)
 			return -1;
 	}
-	if (options->snaplen == 0)
-		options->snaplen = SNAPLEN_MAX;
 	if (options->heartbeat != 0 && options->format == FORMAT_PCAP)
 		return reject("pcap has no place for a heartbeat, expected -format pcapng too", "-heartbeat", "");
+	settle_snaplen(options);
 	if (next < argc && ((!ended && has_flag(argv + next)) || join_filter_words(options, argv + next) != 0))
 		return -1;
 	if (options->filter[strspn(options->filter, " \t\r\n")] == '\0') /* what libpcap skips */

@@ -16,6 +16,7 @@ struct options {
 	const char *interface; /* NULL until given */
 	char filter[FILTER_TEXT_SIZE];
 	uint64_t snaplen;     /* bytes, 1..SNAPLEN_MAX */
+	uint64_t block_packet; /* bytes of a packet for which each block of the ring has room, or more */
 	uint64_t count;       /* packets; 0: no limit */
 	uint64_t duration;    /* nanoseconds; 0: no limit */
 	uint64_t max_size;    /* bytes; 0: no limit */
