@@ -20,9 +20,26 @@
 #include "common/cleanup.h"
 
 #define NAMES_SIZE 1024
-/* ARPHRD_ of linux/if_arp.h, which does not go with net/if.h */
-#define HARDWARE_CAN 280
-#define HARDWARE_NETLINK 824
+
+/*
+ * What libpcap 1.10 makes of a hardware type, ARPHRD_ of linux/if_arp.h: map_arphrd_to_dlt() in its
+ * pcap-linux.c. What is not in a list is captured cooked. tests/links/test_hardware_types.py compares.
+ */
+static const uint16_t ETHERNET_TYPES[] = { 1, 23 /* METRICOM */, 772 /* LOOPBACK */ };
+static const uint16_t RAW_TYPES[] = {
+	15 /* DLCI */,	  256 /* SLIP */,     257 /* CSLIP */,	 258 /* SLIP6 */, 259 /* CSLIP6 */,
+	264 /* ADAPT */,  518 /* RAWHDLC */,  768 /* TUNNEL */,	 776 /* SIT */,	  65534 /* NONE */,
+};
+/* A link type that cf-pcap does not write: frame_link_type(). */
+static const uint16_t REFUSED_TYPES[] = {
+	2 /* EETHER */,	 3 /* AX25 */,	4 /* PRONET */,	 5 /* CHAOS */,	 6 /* IEEE802 */,     7 /* ARCNET */,
+	18 /* RFC 4338 */, 280 /* CAN */, 513 /* CISCO */, 770 /* FRAD */, 773 /* LOCALTLK */, 774 /* FDDI */,
+	783 /* IRDA */,	 784 /* FCPP */, 785 /* FCAL */, 786 /* FCPL */,	 787 /* FCFABRIC */, 800 /* IEEE802_TR */,
+	801 /* IEEE80211 */, 802 /* IEEE80211_PRISM */, 803 /* IEEE80211_RADIOTAP */, 804 /* IEEE802154 */,
+	824 /* NETLINK */, 826 /* VSOCKMON */, 8445 /* LAPD */,
+};
+
+#define IS_ONE_OF(type, list) is_one_of(type, list, sizeof(list) / sizeof *(list))
 
 static void cleanup_ifaddrs(struct ifaddrs **list)
 {
@@ -55,26 +72,32 @@ static int hardware_type(const char *name)
 	return ioctl(fd, SIOCGIFHWADDR, &request) == 0 ? request.ifr_hwaddr.sa_family : -1;
 }
 
-/* What a capture there is written as: libpcap's choice. */
+static bool is_one_of(int type, const uint16_t *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i] == type)
+			return true;
+	return false;
+}
+
+static bool begins_with(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* What a capture there is written as: libpcap's choice, for which Ethernet devices of some names are none. */
 static const char *link_type_name(const char *name)
 {
-	switch (hardware_type(name)) {
-	case ARPHRD_ETHER:
-	case ARPHRD_LOOPBACK:
-		return "EN10MB (Ethernet)";
-	case ARPHRD_NONE:
-	case ARPHRD_TUNNEL:
-	case ARPHRD_SIT:
-		return "RAW (Raw IP)";
-	case HARDWARE_NETLINK:
-	case HARDWARE_CAN:
-	case ARPHRD_IEEE80211:
-	case ARPHRD_IEEE80211_PRISM:
-	case ARPHRD_IEEE80211_RADIOTAP:
+	const int type = hardware_type(name);
+	const bool ethernet = IS_ONE_OF(type, ETHERNET_TYPES);
+
+	if (type < 0 || IS_ONE_OF(type, REFUSED_TYPES))
 		return "(cannot be captured)";
-	default:
-		return "LINUX_SLL (Linux cooked)";
-	}
+	if (IS_ONE_OF(type, RAW_TYPES) || (type == ARPHRD_ETHER && begins_with(name, "cdma_rmnet")))
+		return "RAW (Raw IP)";
+	if (ethernet && !begins_with(name, "isdn") && !begins_with(name, "isdY"))
+		return "EN10MB (Ethernet)";
+	return "LINUX_SLL (Linux cooked)";
 }
 
 static unsigned int prefix_length(const struct sockaddr *mask)
