@@ -2,22 +2,35 @@
 /* Messages on stderr in the text form of Go's log/slog. */
 #include "log.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define LINE_SIZE 81920 /* the longest filter, each byte escaped as \xNN, and some more */
 #define UTF8_INVALID 0
 #define SECONDS_A_DAY 86400
+#define PATIENCE_MS 1000
+#define NOTICE_SIZE 200
 #define REPLACEMENT 0xfffd /* slog quotes it, as it does what could not be decoded */
 
 /* Of the one descriptor that messages go to. */
 static struct {
 	bool debug_enabled;
 	bool progress_shown;
-} messages;
+	bool never_blocks;  /* O_NONBLOCK is set, on a file description of our own */
+	bool is_terminal;
+	bool torn;          /* the last line lacks its end */
+	int patience_ms;    /* how long stderr is still waited for */
+	uint64_t left_out;  /* lines, since one was written */
+} messages = { .patience_ms = PATIENCE_MS };
 
 struct line {
 	char *text;
@@ -215,41 +228,157 @@ void log_enable_debug(void)
 	messages.debug_enabled = true;
 }
 
-void log_record(enum log_level level, const char *message, const struct log_field *fields)
+/*
+ * stderr's file description is shared with others, so O_NONBLOCK is not ours to set; but a pipe or a
+ * terminal can be opened once more, if it belongs to this user.
+ */
+void log_open(void)
+{
+	const int flags = fcntl(STDERR_FILENO, F_GETFL);
+	struct stat given, own;
+	int fd;
+
+	messages.is_terminal = isatty(STDERR_FILENO) == 1;
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || fstat(STDERR_FILENO, &given) != 0 ||
+	    !(messages.is_terminal || S_ISFIFO(given.st_mode)))
+		return;
+	fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	messages.never_blocks = fstat(fd, &own) == 0 && own.st_dev == given.st_dev &&
+				own.st_ino == given.st_ino && dup2(fd, STDERR_FILENO) == STDERR_FILENO;
+	close(fd);
+}
+
+void log_set_patience(int milliseconds)
+{
+	messages.patience_ms = milliseconds;
+}
+
+/*
+ * Writes what stderr takes now. If the file description is not ours that is asked first: what says that
+ * there is room has it for PIPE_BUF bytes, but a terminal for one only. Returns -1 if it fails.
+ */
+static ssize_t write_now(const char *text, size_t length)
+{
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+	const size_t most = messages.never_blocks ? length : messages.is_terminal ? 1 : PIPE_BUF;
+	ssize_t written;
+
+	if (!messages.never_blocks && poll(&room, 1, 0) != 1)
+		return 0;
+	written = write(STDERR_FILENO, text, length < most ? length : most);
+	return written >= 0 || (errno != EAGAIN && errno != EINTR) ? written : 0;
+}
+
+/* Waits, if there is patience, until stderr may take something. */
+static bool wait_for_room(void)
+{
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+	const int64_t begun = clock_ms();
+
+	if (messages.patience_ms <= 0)
+		return false;
+	poll(&room, 1, messages.patience_ms);
+	messages.patience_ms -= (int)(clock_ms() - begun) + 1;
+	return true;
+}
+
+/* Returns how many bytes stderr took; all of them, too, if nobody is there to take any, which is no reason to end. */
+static size_t write_patiently(const char *text, size_t length)
+{
+	size_t done = 0;
+
+	while (done < length) {
+		ssize_t written = write_now(text + done, length - done);
+		if (written < 0)
+			return length;
+		if (written == 0 && !wait_for_room())
+			break;
+		done += (size_t)written;
+	}
+	return done;
+}
+
+/* Without any patience. Returns how many bytes stderr took. */
+static size_t write_at_once(const char *text, size_t length)
+{
+	const int patience_ms = messages.patience_ms;
+	size_t done;
+
+	messages.patience_ms = 0;
+	done = write_patiently(text, length);
+	messages.patience_ms = patience_ms;
+	return done;
+}
+
+/* One line, or none of it if that can be helped. Returns false if it is not whole. */
+static bool write_line(const struct line *line)
+{
+	size_t done = 0;
+
+	if (messages.torn && write_patiently("\n", 1) == 1)
+		messages.torn = false;
+	if (!messages.torn)
+		done = write_patiently(line->text, line->length);
+	messages.torn |= done > 0 && done < line->length;
+	return done == line->length;
+}
+
+static void make_line(struct line *line, enum log_level level, const char *message, const struct log_field *fields)
 {
 	static const char *const LEVEL[] = { "DEBUG", "INFO", "WARN", "ERROR" };
+
+	line->size--; /* for the end of the line */
+	append_text(line, "time=");
+	append_time(line);
+	append_text(line, " level=");
+	append_text(line, LEVEL[level]);
+	append_text(line, " msg=");
+	append_value(line, message);
+	for (; fields != NULL && fields->key != NULL; fields++)
+		append_field(line, fields);
+	line->text[line->length++] = '\n';
+}
+
+/* Returns false if some were left out and that could not be said either. */
+static bool tell_of_left_out(void)
+{
+	char text[NOTICE_SIZE];
+	struct line line = { text, sizeof text, 0 };
+
+	if (messages.left_out == 0)
+		return true;
+	make_line(&line, LOG_WARN, "messages were left out, stderr took nothing",
+		  LOG_FIELDS(LOG_NUMBER("count", messages.left_out)));
+	if (!write_line(&line))
+		return false;
+	messages.left_out = 0;
+	return true;
+}
+
+void log_record(enum log_level level, const char *message, const struct log_field *fields)
+{
 	static char text[LINE_SIZE];
-	struct line line = { text, sizeof text - 1, 0 };
+	struct line line = { text, sizeof text, 0 };
 
 	if (level == LOG_DEBUG && !messages.debug_enabled)
 		return;
 	log_progress("");
-	append_text(&line, "time=");
-	append_time(&line);
-	append_text(&line, " level=");
-	append_text(&line, LEVEL[level]);
-	append_text(&line, " msg=");
-	append_value(&line, message);
-	for (; fields != NULL && fields->key != NULL; fields++)
-		append_field(&line, fields);
-	text[line.length++] = '\n';
-	/* Nowhere to report a failure to, and no reason to end a capture: best effort. */
-	if (write(STDERR_FILENO, text, line.length) < 0)
-		return;
+	make_line(&line, level, message, fields);
+	if (!tell_of_left_out() || !write_line(&line))
+		messages.left_out++;
 }
 
 void log_progress(const char *text)
 {
 	static const char ERASE[] = "\r\033[K";
-	struct pollfd terminal = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char shown[160];
 
 	if (*text == '\0' && !messages.progress_shown)
 		return;
-	if (poll(&terminal, 1, 0) != 1) /* stopped with ^S: no reason to stop capturing */
-		return;
-	messages.progress_shown = *text != '\0';
 	snprintf(shown, sizeof shown, "%s%s", ERASE, text);
-	if (write(STDERR_FILENO, shown, strlen(shown)) < 0)
-		return;
+	/* Stopped with ^S, or it takes a part: no reason to stop capturing. */
+	if (write_at_once(shown, strlen(shown)) > 0)
+		messages.progress_shown = *text != '\0';
 }

@@ -23,7 +23,20 @@ struct log_field {
 /* DEBUG messages are written from now on. */
 void log_enable_debug(void);
 
-/* Writes one line: time, level, msg and the fields. Never fails; what does not fit is cut. */
+/*
+ * Gets stderr ready, where it is a pipe or a terminal and the system lets us, for writes that never block.
+ * To be called once, before anything is logged.
+ */
+void log_open(void);
+
+/* From now on all messages together wait so long at most for stderr to take them: 1 s to begin with. */
+void log_set_patience(int milliseconds);
+
+/*
+ * Writes one line: time, level, msg and the fields. Never fails; what does not fit is cut. What stderr does
+ * not take, now or while there is patience, is left out; once it takes something again, it is told how
+ * many lines that were.
+ */
 void log_record(enum log_level level, const char *message, const struct log_field *fields);
 
 /*

@@ -223,6 +223,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILED;
 	/* As ps shows it; exec from a memfd would show that. */
 	prctl(PR_SET_NAME, "cf-pcap");
+	log_open();
 	status = stop_watch() == 0 ? run(argc, argv) : fail("cannot watch for signals", strerror(errno));
 	session_end(helper);
 	return status;

@@ -79,16 +79,18 @@ def test_inheritable_capabilities_as_garden_gives_them_do_not_stay(tools, ns, tm
 
 
 def test_the_waiting_helper_has_nothing_effective_and_a_sandbox(tools, ns, tmp_path):
-    """The writer hangs in its first message, before it sends the helper anything."""
+    """For as long as the writer waits for room in its first message, it sends the helper nothing."""
     reader, writer = full_pipe()
     with open(tmp_path / "out.pcap", "wb") as out, open(writer, "wb") as err:
         process = tools.spawn(ns, *ON_LO, "-v", stdout=out, stderr=err)
-    wait_until(lambda: children_of(process.pid) != [] and status(process.pid)["State"].startswith("S"))
+    wait_until(lambda: children_of(process.pid) != [] and status(process.pid)["State"].startswith("S"), interval=0)
+    process.send_signal(signal.SIGSTOP)
     helper, = children_of(process.pid)
     wait_until(lambda: status(helper)["Seccomp"] == "2")
     assert_confined(helper, permitted=NET_RAW)
     assert Path(f"/proc/{helper}/status").stat().st_uid == 0  # not dumpable
 
+    process.send_signal(signal.SIGCONT)
     with open(reader, "rb") as messages:
         messages.read(65536)
         wait_until(lambda: (tmp_path / "out.pcap").stat().st_size == 24)

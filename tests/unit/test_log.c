@@ -1,7 +1,9 @@
 /* base/log.c: lines as Go's log/slog TextHandler writes them. */
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <regex.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -240,6 +242,104 @@ static void a_message_erases_the_progress_line_first(void **state)
 	assert_matches(strstr(output, "time="), "msg=done\n$");
 }
 
+/* A pipe of four pages instead of stderr. Returns its reading end. */
+static int begin_small_pipe(int *before)
+{
+	int ends[2];
+
+	*before = dup(STDERR_FILENO);
+	assert_int_equal(pipe(ends), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 16384) == 16384);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	close(ends[1]);
+	alarm(20);
+	return ends[0];
+}
+
+static void end_small_pipe(int reader, int before)
+{
+	alarm(0);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	close(reader);
+}
+
+static void read_all(int reader, char *text, size_t size)
+{
+	ssize_t length = read(reader, text, size - 1);
+
+	assert_true(length >= 0);
+	text[length] = '\0';
+}
+
+static void what_a_full_pipe_does_not_take_is_left_out_and_counted(void **state)
+{
+	static char text[20000];
+	int before, reader = begin_small_pipe(&before);
+
+	(void)state;
+	log_set_patience(0);
+	for (int i = 0; i < 1000; i++)
+		log_record(LOG_INFO, "one of many", LOG_NO_FIELDS);
+	read_all(reader, text, sizeof text);
+	assert_matches(text, "msg=\"one of many\"\n$");
+	log_record(LOG_INFO, "next", LOG_NO_FIELDS);
+	log_record(LOG_INFO, "last", LOG_NO_FIELDS);
+	read_all(reader, text, sizeof text);
+	assert_matches(text, "^time=[^\n]* level=WARN msg=\"messages were left out, stderr took nothing\" count=[1-9][0-9][0-9]\n"
+			     "time=[^\n]* msg=next\ntime=[^\n]* msg=last\n$");
+	end_small_pipe(reader, before);
+}
+
+static void a_line_that_was_cut_is_ended_before_the_next(void **state)
+{
+	static char filter[20000], text[20000];
+	int before, reader = begin_small_pipe(&before);
+
+	(void)state;
+	log_set_patience(0);
+	memset(filter, 'x', sizeof filter - 1);
+	log_record(LOG_INFO, "long", LOG_FIELDS(LOG_TEXT("filter", filter)));
+	read_all(reader, text, sizeof text);
+	assert_int_equal(strlen(text), 16384);
+	log_record(LOG_INFO, "next", LOG_NO_FIELDS);
+	read_all(reader, text, sizeof text);
+	assert_matches(text, "^\ntime=[^\n]* count=1\ntime=[^\n]* msg=next\n$");
+	end_small_pipe(reader, before);
+}
+
+static void patience_is_for_all_messages_together(void **state)
+{
+	int before, reader = begin_small_pipe(&before);
+	struct timespec from, to;
+
+	(void)state;
+	log_set_patience(200);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (int i = 0; i < 1000; i++)
+		log_record(LOG_INFO, "one of many", LOG_NO_FIELDS);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	assert_true(to.tv_sec - from.tv_sec < 10); /* 1000 times 200 ms would be 200 s */
+	assert_true((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 >= 150);
+	end_small_pipe(reader, before);
+}
+
+static void nobody_who_reads_is_no_reason_to_count(void **state)
+{
+	int before, reader = begin_small_pipe(&before);
+	const char *output;
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	close(reader);
+	log_record(LOG_INFO, "lost", LOG_NO_FIELDS);
+	end_small_pipe(-1, before);
+	scratch_begin_capture(STDERR_FILENO);
+	log_record(LOG_INFO, "plain", LOG_NO_FIELDS);
+	output = scratch_end_capture();
+	assert_true(strstr(output, "plain") != NULL && strstr(output, "left out") == NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +357,10 @@ int main(void)
 		cmocka_unit_test(a_record_without_fields_ends_after_its_message),
 		cmocka_unit_test(an_overlong_record_is_cut_to_one_line),
 		cmocka_unit_test(a_message_erases_the_progress_line_first),
+		cmocka_unit_test(what_a_full_pipe_does_not_take_is_left_out_and_counted),
+		cmocka_unit_test(a_line_that_was_cut_is_ended_before_the_next),
+		cmocka_unit_test(patience_is_for_all_messages_together),
+		cmocka_unit_test(nobody_who_reads_is_no_reason_to_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

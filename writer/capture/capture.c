@@ -29,7 +29,8 @@
 #include "progress.h"
 #include "ring.h"
 
-#define HELD_SHARE 4 /* written from the ring, at most a quarter of it at a time */
+#define HELD_SHARE 4      /* written from the ring, at most a quarter of it at a time */
+#define LAST_WORDS_MS 200 /* that the summary may take, on a stderr that is slow */
 
 struct run {
 	const struct capture *capture;
@@ -379,6 +380,7 @@ int capture_run(struct capture *capture, int packet_fd)
 				      LOG_NUMBER("buffer-size", protocol_ring_bytes(&capture->layout))));
 		return 1;
 	}
+	log_set_patience(0);
 	capture->format.started = clock_wall();
 	pace_start(&run.pace);
 	run.progress.shown_ms = clock_ms();
@@ -392,6 +394,7 @@ int capture_run(struct capture *capture, int packet_fd)
 		tail_report_missing(&run.intake.tail, run.intake.seen);
 	if (run.result == OUTPUT_OK)
 		write_trailer(&run);
+	log_set_patience(LAST_WORDS_MS);
 	ending_report(run.ending, run.result, run.output->torn);
 	log_record(LOG_INFO, "stopped capture",
 		   LOG_FIELDS(LOG_NUMBER("packets", run.intake.packets), LOG_NUMBER("bytes", output_written(run.output)),
