@@ -190,22 +190,18 @@ static unsigned int days_of_month(unsigned int year, unsigned int month)
  * RFC 3339 with milliseconds, in UTC as in every container, and not by libc: even gmtime() reads the
  * container's zone files, which are the user's, while the channel the packet socket comes by is open.
  */
-static void append_time(struct line *line)
+void log_time(char *text, const struct timespec *time)
 {
 	unsigned int year = 1970, month = 1, days, second;
-	struct timespec now;
-	char stamp[40];
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	days = (unsigned int)(now.tv_sec / SECONDS_A_DAY);
-	second = (unsigned int)(now.tv_sec % SECONDS_A_DAY);
+	days = (unsigned int)(time->tv_sec / SECONDS_A_DAY);
+	second = (unsigned int)(time->tv_sec % SECONDS_A_DAY);
 	for (; days >= 365u + is_leap(year); year++)
 		days -= 365u + is_leap(year);
 	for (; days >= days_of_month(year, month); month++)
 		days -= days_of_month(year, month);
-	snprintf(stamp, sizeof stamp, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year, month, days + 1,
-		 second / 3600, second / 60 % 60, second % 60, (unsigned int)(now.tv_nsec / 1000000));
-	append_text(line, stamp);
+	snprintf(text, LOG_TIME_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year, month, days + 1,
+		 second / 3600, second / 60 % 60, second % 60, (unsigned int)(time->tv_nsec / 1000000));
 }
 
 static void append_field(struct line *line, const struct log_field *field)
@@ -328,10 +324,14 @@ static bool write_line(const struct line *line)
 static void make_line(struct line *line, enum log_level level, const char *message, const struct log_field *fields)
 {
 	static const char *const LEVEL[] = { "DEBUG", "INFO", "WARN", "ERROR" };
+	char stamp[LOG_TIME_SIZE];
+	struct timespec now;
 
 	line->size--; /* for the end of the line */
+	clock_gettime(CLOCK_REALTIME, &now);
+	log_time(stamp, &now);
 	append_text(line, "time=");
-	append_time(line);
+	append_text(line, stamp);
 	append_text(line, " level=");
 	append_text(line, LEVEL[level]);
 	append_text(line, " msg=");

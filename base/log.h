@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
@@ -44,6 +45,11 @@ void log_record(enum log_level level, const char *message, const struct log_fiel
  * next message; "" erases it. Never blocks: a terminal that takes nothing now keeps what it shows.
  */
 void log_progress(const char *text);
+
+#define LOG_TIME_SIZE 40
+
+/* RFC 3339 with milliseconds, in UTC, as in every message: LOG_TIME_SIZE bytes. */
+void log_time(char *text, const struct timespec *time);
 
 /*
  * Formats value as slog's TextHandler does: as it is, or quoted with Go's escapes if it is

@@ -2,14 +2,16 @@
 import ctypes
 import os
 import pty
+import re
 import shutil
 import subprocess
 import tempfile
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from support import LOG_LINE, Tools, ip
+from support import LOG_LINE, Namespace, Tools, ip
 
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, CAP_NET_RAW = 4, 24, 38, 13
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
@@ -198,9 +200,32 @@ def test_the_writer_by_itself_is_refused(tools, ns, other_folder):
 
 
 def test_too_many_captures_in_one_network_namespace_are_refused(tools, ns, tmp_path):
-    captures = [tools.capture(ns, "-interface", "lo", path=tmp_path / f"{i}.pcap") for i in range(8)]
-    assert error_of(tools.run(ns, "-interface", "lo"), 1) == \
-        'msg="too many captures in this container, end one first" limit=8'
+    """The error names the captures, for their user to end one; those of another network are none of his business."""
+    begun = datetime.now(timezone.utc)
+    captures = [tools.capture(ns, "-interface", "lo", path=tmp_path / f"{i}.pcap") for i in range(7)]
+    captures.append(tools.capture(ns, "-interface", "lo", path=tmp_path / "7.pcap", uid=3000))
+    with Namespace() as other:
+        tools.capture(other, "-interface", "lo", path=tmp_path / "other.pcap")
+        error = error_of(tools.run(ns, "-interface", "lo"), 1)
+        others_error = error_of(tools.run(ns, "-interface", "lo", uid=4000), 1)
+    named = re.fullmatch('msg="too many captures in this container, end one first" limit=8 captures="([^"]*)" '
+                         r'hint="kill (\d+) ends the oldest of yours"', error)
+    held = [re.fullmatch(r"(\d+)( of uid \d+)? since (\S+)Z", one).groups() for one in named[1].split(", ")]
+    assert sorted((int(pid), owner) for pid, owner, _ in held) == \
+        sorted((one.process.pid, " of uid 3000" if one is captures[7] else None) for one in captures)
+    for _, _, since in held:
+        began = datetime.fromisoformat(since).replace(tzinfo=timezone.utc)
+        assert timedelta(seconds=-2) < began - begun < timedelta(minutes=5)
+    assert int(named[2]) in [one.process.pid for one in captures[:7]]
+    assert others_error.count(" of uid ") == 8 and 'hint="they are other users\', who can end them"' in others_error
+
+    def hide_processes():
+        check(_libc.unshare(CLONE_NEWNS))
+        check(_libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+        check(_libc.mount(b"proc", b"/proc", b"proc", 0, b"hidepid=2"))
+
+    hidden = error_of(tools.run(ns, "-interface", "lo", prepare_as_root=hide_processes), 1)
+    assert 'limit=8 captures="" hint="this /proc does not show them' in hidden
     captures[0].stop()
     tools.capture(ns, "-interface", "lo", path=tmp_path / "9.pcap").stop()
     for capture in captures[1:]:

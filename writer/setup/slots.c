@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "common/cleanup.h"
+#include "holders.h"
 
 #define DUMP_BYTES 32768 /* what the kernel sends at a time is less */
 
@@ -32,8 +33,12 @@ static int bind_slot(unsigned int number)
 
 void slots_report_full(void)
 {
+	struct holders holders;
+
+	holders_find(&holders);
 	log_record(LOG_ERROR, "too many captures in this container, end one first",
-		   LOG_FIELDS(LOG_NUMBER("limit", SLOTS)));
+		   LOG_FIELDS(LOG_NUMBER("limit", SLOTS), LOG_TEXT("captures", holders.list),
+			      LOG_TEXT("hint", holders.hint)));
 }
 
 int slots_take(void)
@@ -136,6 +141,7 @@ static bool cannot_be_counted(int error)
 
 int slots_check_memory(uint64_t more)
 {
+	struct holders holders;
 	uint64_t used;
 
 	if (count_ring_memory(&used) != 0) {
@@ -147,7 +153,9 @@ int slots_check_memory(uint64_t more)
 	}
 	if (used + more <= SLOTS_BYTES)
 		return 0;
+	holders_find(&holders);
 	log_record(LOG_ERROR, "captures take up too much kernel memory in this container, end one first",
-		   LOG_FIELDS(LOG_NUMBER("bytes", used + more), LOG_NUMBER("limit", SLOTS_BYTES)));
+		   LOG_FIELDS(LOG_NUMBER("bytes", used + more), LOG_NUMBER("limit", SLOTS_BYTES),
+			      LOG_TEXT("captures", holders.list), LOG_TEXT("hint", holders.hint)));
 	return -1;
 }
