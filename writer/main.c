@@ -23,6 +23,7 @@
 #include "sandbox_rules.h"
 #include "setup/flags.h"
 #include "setup/interfaces.h"
+#include "setup/memory.h"
 #include "setup/session.h"
 
 #define EXIT_FAILED 1
@@ -192,6 +193,7 @@ static int run(int argc, char **argv)
 {
 	static struct options options;
 	static struct output output;
+	struct memory_share share;
 	const char *unusable;
 	int status;
 
@@ -205,7 +207,8 @@ static int run(int argc, char **argv)
 	report_flags(&options);
 	if (!session_is_genuine())
 		return fail("cf-pcap-writer cannot be used by itself", "it was not started by cf-pcap");
-	unusable = output_open(&output, OUTPUT_QUEUE_BYTES);
+	share = memory_share(memory_free("/proc/self/cgroup", "/sys/fs/cgroup"));
+	unusable = output_open(&output, share.queue_bytes, share.pipe_bytes);
 	if (unusable != NULL)
 		return fail("cannot write to stdout", unusable);
 	if (isatty(STDOUT_FILENO) == 1)

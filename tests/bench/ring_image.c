@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 	const uint64_t rounds = argc > 2 ? (uint64_t)atoi(argv[2]) : 0;
 
 	run.ring.blocks = calloc(RING_BYTES, 1);
-	if (run.ring.blocks == NULL || size == 0 || output_open(&output, OUTPUT_QUEUE_BYTES) != NULL)
+	if (run.ring.blocks == NULL || size == 0 || output_open(&output, OUTPUT_QUEUE_BYTES, PIPE_ROOM_WANTED) != NULL)
 		return 2;
 	for (unsigned int i = 0; i < run.ring.block_count; i++)
 		packets += fill_block(run.ring.blocks + i * BLOCK_BYTES, size);

@@ -40,7 +40,7 @@ static void assert_file_holds(int fd, const char *expected)
 static void need_output(void)
 {
 	if (output.copies == NULL)
-		CHECK(output_open(&output, OUTPUT_QUEUE_BYTES) == NULL);
+		CHECK(output_open(&output, OUTPUT_QUEUE_BYTES, PIPE_ROOM_WANTED) == NULL);
 }
 
 static void copy(const void *bytes, size_t length)
@@ -464,7 +464,7 @@ static void a_full_device_says_enospc(void **state)
 static void expect_closed(void)
 {
 	close(STDOUT_FILENO);
-	CHECK(output_open(&output, OUTPUT_QUEUE_BYTES) != NULL);
+	CHECK(output_open(&output, OUTPUT_QUEUE_BYTES, PIPE_ROOM_WANTED) != NULL);
 }
 
 static void a_closed_stdout_is_refused(void **state)
@@ -475,7 +475,7 @@ static void a_closed_stdout_is_refused(void **state)
 
 static void expect_unwritable(void)
 {
-	CHECK(output_open(&output, OUTPUT_QUEUE_BYTES) != NULL);
+	CHECK(output_open(&output, OUTPUT_QUEUE_BYTES, PIPE_ROOM_WANTED) != NULL);
 }
 
 static void a_stdout_opened_for_reading_is_refused(void **state)

@@ -40,7 +40,7 @@ static void read_some(void)
 
 static void start(void)
 {
-	pipe_room_start(&room);
+	pipe_room_start(&room, PIPE_ROOM_WANTED);
 	CHECK(room.capacity == PIPE_ROOM_WANTED);
 }
 
@@ -129,7 +129,7 @@ static void whole_pages_fill_a_pipe_to_its_end(void **state)
 
 static void start_on_file(void)
 {
-	pipe_room_start(&room);
+	pipe_room_start(&room, PIPE_ROOM_WANTED);
 	CHECK(room.capacity == 0);
 }
 

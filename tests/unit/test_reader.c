@@ -23,7 +23,7 @@ static struct output output;
 static void need_output(void)
 {
 	if (output.copies == NULL)
-		CHECK(output_open(&output, OUTPUT_QUEUE_BYTES) == NULL);
+		CHECK(output_open(&output, OUTPUT_QUEUE_BYTES, PIPE_ROOM_WANTED) == NULL);
 }
 
 static enum output_result flush(void)

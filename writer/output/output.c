@@ -45,7 +45,7 @@ static bool is_file(void)
 	return fstat(STDOUT_FILENO, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-const char *output_open(struct output *output, size_t queue_bytes)
+const char *output_open(struct output *output, size_t queue_bytes, size_t pipe_bytes)
 {
 	int flags = fcntl(STDOUT_FILENO, F_GETFL);
 
@@ -58,7 +58,7 @@ const char *output_open(struct output *output, size_t queue_bytes)
 	output->record_ends = reserve(output->most.records * sizeof *output->record_ends);
 	if (output->copies == NULL || output->vectors == NULL || output->record_ends == NULL)
 		return "there is no memory for its queue";
-	pipe_room_start(&output->pipe);
+	pipe_room_start(&output->pipe, pipe_bytes);
 	output->may_block = output->pipe.capacity == 0 && !is_file();
 	return NULL;
 }

@@ -64,9 +64,9 @@ struct output {
 
 /*
  * Makes stdout ready: the pipe is enlarged where the kernel lets us. Returns NULL, or in words why
- * it cannot be written to. queue_bytes: OUTPUT_QUEUE_LEAST at least.
+ * it cannot be written to. queue_bytes: OUTPUT_QUEUE_LEAST at least; pipe_bytes: PIPE_ROOM_WANTED at most.
  */
-const char *output_open(struct output *output, size_t queue_bytes);
+const char *output_open(struct output *output, size_t queue_bytes, size_t pipe_bytes);
 
 /*
  * Where the next bytes of the record that is being built are to be put, and that `length` of

@@ -32,13 +32,13 @@ size_t pipe_room_capacity(void)
 	return bytes > 0 ? (size_t)bytes : 0;
 }
 
-void pipe_room_start(struct pipe_room *room)
+void pipe_room_start(struct pipe_room *room, size_t wanted)
 {
 	size_t unread;
 
 	*room = (struct pipe_room){ .page = (size_t)sysconf(_SC_PAGESIZE) };
-	if (pipe_room_capacity() < PIPE_ROOM_WANTED)
-		fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_ROOM_WANTED); /* may be refused */
+	if (pipe_room_capacity() < wanted)
+		fcntl(STDOUT_FILENO, F_SETPIPE_SZ, (int)wanted); /* may be refused */
 	room->capacity = pipe_room_capacity();
 	/* What others left in it may be spread thinly, a byte to a page. */
 	unread = room->capacity > 0 ? pipe_room_unread() : 0;

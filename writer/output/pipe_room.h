@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a pipe on stdout is enlarged to: fs.pipe-max-size for an ordinary user. */
+/* What a pipe on stdout is enlarged to where there is memory for it: fs.pipe-max-size for an ordinary user. */
 #define PIPE_ROOM_WANTED (1u << 20)
 #define PIPE_ROOM_WRITES_MAX 128 /* remembered apart; if there are more, the last are one */
 
@@ -36,8 +36,8 @@ struct pipe_room {
 	uint64_t written;
 };
 
-/* Enlarges the pipe where the kernel lets us. If its capacity is 0, ask nothing else. */
-void pipe_room_start(struct pipe_room *room);
+/* Enlarges the pipe to so many bytes, where the kernel lets us. If its capacity is 0, ask nothing else. */
+void pipe_room_start(struct pipe_room *room, size_t wanted);
 
 /* Bytes that it holds at most; 0 if stdout is no pipe. Its reader, too, may change it at any time. */
 size_t pipe_room_capacity(void);
