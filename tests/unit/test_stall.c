@@ -63,7 +63,7 @@ static void fill_block(uint8_t *block)
 
 static void begin(void)
 {
-	CHECK(output_open(&output, OUTPUT_QUEUE_LEAST) == NULL);
+	CHECK(output_open(&output, OUTPUT_QUEUE_LEAST, PIPE_ROOM_WANTED) == NULL);
 	capture = (struct capture){ .output = &output,
 				    .format = { .kind = kind->format,
 						.snaplen = 262144,

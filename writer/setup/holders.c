@@ -89,7 +89,7 @@ static bool is_other_capture(const char *pid, struct process *process)
 	struct process parent;
 	char parent_pid[16];
 
-	if (!read_process(pid, process) || process->state == 'Z' || atoi(pid) == getpid() || !is_in_our_network(pid))
+	if (!read_process(pid, process) || process->state == 'Z' || strtol(pid, NULL, 10) == getpid() || !is_in_our_network(pid))
 		return false;
 	snprintf(parent_pid, sizeof parent_pid, "%d", process->parent);
 	return !read_process(parent_pid, &parent);

@@ -160,7 +160,7 @@ struct memory_share memory_share(uint64_t free)
 	while (result.pipe_bytes > PIPE_DEFAULT && result.pipe_bytes > share / PIPE_SHARE)
 		result.pipe_bytes /= 2;
 	queue = share > result.pipe_bytes ? share - result.pipe_bytes : 0;
-	queue -= queue / (QUEUE_OVERHEAD_SHARE + 1);
+	queue = queue / (QUEUE_OVERHEAD_SHARE + 1) * QUEUE_OVERHEAD_SHARE;
 	if (queue < result.queue_bytes)
 		result.queue_bytes = queue > OUTPUT_QUEUE_LEAST ? (size_t)queue : OUTPUT_QUEUE_LEAST;
 	return result;
