@@ -37,7 +37,7 @@ static void put(const char *name, const char *content)
 static int begin(void **state)
 {
 	(void)state;
-	strcpy(root + sizeof root - 7, "XXXXXX");
+	memset(root + sizeof root - 7, 'X', 6);
 	assert_non_null(mkdtemp(root));
 	snprintf(list, sizeof list, "%s/list", root);
 	return 0;
@@ -131,8 +131,8 @@ static void a_path_out_of_the_tree_is_its_root(void **state)
 	put("memory.current", "0\n");
 	put("list", "0::/../../elsewhere\n");
 	assert_int_equal(memory_free(list, root), MIB);
-	memset(path, '/', sizeof path - 1);
-	memcpy(path, "0::", 3);
+	snprintf(path, sizeof path, "0::%0*d", (int)sizeof path - 4, 0);
+	memset(path + 3, '/', sizeof path - 4);
 	put("list", path);
 	assert_int_equal(memory_free(list, root), MIB);
 }
