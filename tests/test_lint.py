@@ -8,8 +8,8 @@ import pytest
 
 from support import GO_ENVIRONMENT, ROOT
 
-CACHE = ROOT / "packaging/bosh/src/cf-pcap/cache.c"
-SOURCES = [CACHE, *(path for folder in ("base", "common", "formats", "helper", "sandbox", "writer")
+CACHE = sorted((ROOT / "packaging/bosh/src/cf-pcap").glob("*.c"))
+SOURCES = [*CACHE, *(path for folder in ("base", "common", "formats", "helper", "sandbox", "writer")
                     for path in sorted((ROOT / folder).rglob("*.c")))]
 LANGUAGE = ["-std=gnu11", "-D_GNU_SOURCE", *(f"-I{ROOT / folder}" for folder in (".", "writer", "common"))]
 # Declarations stand at the head of a function; an empty loop says "continue".
@@ -48,7 +48,7 @@ def test_builds_without_warnings(compiler, tmp_path):
     assert complaints([*build, "WERROR=1", "all"]) == ""
     # The BOSH package compiles this one by itself.
     assert complaints([compiler, *LANGUAGE, "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-O2", "-Werror",
-                       "-o", tmp_path / "cache", CACHE]) == ""
+                       "-Wstrict-prototypes", "-Wmissing-prototypes", "-o", tmp_path / "cache", *CACHE]) == ""
 
 
 def test_gcc_analyzer_is_quiet():

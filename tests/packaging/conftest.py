@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from diego_cell import Cell, spec_of
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SOURCES = ["Makefile", "LICENSE", "README.md", "SECURITY.md", "NEWS", "base", "common", "formats",
@@ -59,6 +61,31 @@ def release(build):
     return build / "bosh"
 
 
+def compile_package(release, folder, compiler):
+    """The package as a compile VM makes it: its spec's files, two folders, and no network."""
+    compile_target, install_target = folder / "compile", folder / "install"
+    install_target.mkdir(parents=True)
+    for name in spec_of(release / "packages/cf-pcap/spec")["files"]:
+        source = next(release / base / name for base in ("src", "blobs") if (release / base / name).exists())
+        (compile_target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, compile_target / name)
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "BOSH_COMPILE_TARGET": str(compile_target),
+                   "BOSH_INSTALL_TARGET": str(install_target), "CC": compiler}
+    subprocess.run(["unshare", "--net", "bash", "-e", release / "packages/cf-pcap/packaging"], check=True,
+                   env=environment, cwd=compile_target, stdout=subprocess.DEVNULL)
+    return install_target
+
+
+@pytest.fixture(scope="session")
+def package(release, workspace):
+    return compile_package(release, workspace / "package", "gcc")
+
+
+@pytest.fixture(scope="session")
+def package_of_clang(release, workspace):
+    return compile_package(release, workspace / "package-of-clang", "clang")
+
+
 @pytest.fixture(scope="session")
 def render(release):
     """Renders a template of the rep job: render(NAME, "PROPERTY=VALUE"...)."""
@@ -76,3 +103,13 @@ def scratch():
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def cell(scratch, package, render):
+    return Cell(scratch, package, render)
+
+
+@pytest.fixture(scope="session")
+def archive(build):
+    return build / "cf-pcap-lifecycle.tgz"

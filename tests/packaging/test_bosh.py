@@ -1,7 +1,7 @@
 """The BOSH package and the rep job's parts, run as a compile VM and a cell run them."""
-import json
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -9,33 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from diego_cell import PROPERTY, VCAP, own, spec_of
 from file_capabilities import NET_BIND_SERVICE, NET_RAW, NET_RAW_EP, capable_files, give
-from support import USER, become_user
-
-VCAP = 1000  # on the host
-CACHE = "rep/shared/garden/download_cache"
-PROPERTY = "diego.rep.enable_cf_pcap"
-
-
-def spec_of(path):
-    script = "require 'yaml'; require 'json'; puts YAML.load_file(ARGV[0]).to_json"
-    return json.loads(subprocess.run(["ruby", "-e", script, path], check=True, stdout=subprocess.PIPE).stdout)
-
-
-@pytest.fixture(scope="session")
-def package(release, workspace):
-    """The package as a compile VM makes it: its spec's files, two folders, and no network."""
-    compile_target, install_target = workspace / "compile", workspace / "install"
-    install_target.mkdir()
-    for name in spec_of(release / "packages/cf-pcap/spec")["files"]:
-        source = next(release / base / name for base in ("src", "blobs") if (release / base / name).exists())
-        (compile_target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, compile_target / name)
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "BOSH_COMPILE_TARGET": str(compile_target),
-                   "BOSH_INSTALL_TARGET": str(install_target)}
-    subprocess.run(["unshare", "--net", "bash", "-e", release / "packages/cf-pcap/packaging"], check=True,
-                   env=environment, cwd=compile_target, stdout=subprocess.DEVNULL)
-    return install_target
+from support import ROOT, USER, become_user
 
 
 def test_package_holds_plain_files_of_root(package, build):
@@ -49,6 +25,29 @@ def test_package_holds_plain_files_of_root(package, build):
         assert (package / name).read_bytes() == (build / "lifecycle" / name).read_bytes()
 
 
+def test_cache_program_is_compiled_with_the_projects_hardening(package, package_of_clang):
+    for folder in (package, package_of_clang):
+        listed = subprocess.run(["readelf", "-hldsnW", folder / "cf-pcap-cache"], check=True, stdout=subprocess.PIPE,
+                                text=True).stdout
+        assert re.search(r"Type: +DYN", listed) and re.search(r"FLAGS_1.* NOW.* PIE", listed)
+        assert "GNU_RELRO" in listed and re.search(r"GNU_STACK.* RW ", listed)
+        assert "__stack_chk_fail" in listed and "__snprintf_chk" in listed
+        main = subprocess.run(["objdump", "-d", "--disassemble=main", folder / "cf-pcap-cache"], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout
+        assert os.uname().machine != "x86_64" or "endbr64" in main
+
+
+def test_package_names_each_flag_of_the_makefile(release):
+    """It is compiled without the Makefile: a flag that is added there has to be added here."""
+    makefile = (ROOT / "Makefile").read_text()
+    hardening = re.search(r"^HARDENING := ((?:.*\\\n)*.*)", makefile, re.MULTILINE)[1]
+    link = re.search(r"^ALL_LDFLAGS = (\S+)", makefile, re.MULTILINE)[1]
+    flags = re.findall(r"-[fDU][\w=-]+", hardening)
+    assert len(flags) >= 7
+    packaging = (release / "packages/cf-pcap/packaging").read_text()
+    assert [flag for flag in [*flags, link, "-pie"] if flag not in packaging] == []
+
+
 def test_property_is_off_by_default(release):
     properties = spec_of(release / "jobs/rep/spec")["properties"]
     assert properties == {PROPERTY: {
@@ -60,71 +59,6 @@ def test_property_is_off_by_default(release):
 def test_rep_has_setfcap_only_while_the_property_is_on(render, scratch, properties, wanted):
     (scratch / "bpm.yml").write_text(render("bpm.yml.erb", *properties))
     assert spec_of(scratch / "bpm.yml")["processes"][0].get("capabilities") == wanted
-
-
-def as_vcap(*words, capabilities=()):
-    """Runs a command as the rep runs: vcap, with no capability but these."""
-    listed = ",".join(f"+{name}" for name in capabilities) or "-all"
-    subprocess.run(["setpriv", f"--reuid={VCAP}", f"--regid={VCAP}", "--clear-groups", f"--inh-caps={listed}",
-                    f"--ambient-caps={listed}", *words], check=True, stderr=subprocess.DEVNULL)
-
-
-class Cell:
-    """/var/vcap of a Diego cell; commands of root's see it in its place, in their own mount namespace."""
-
-    def __init__(self, folder, package, render):
-        self.folder, self.package, self.render = folder, package, render
-        self.data = folder / "data"
-        self.cache = self.data / CACHE
-        self.cache.mkdir(parents=True)
-        (folder / "healthcheck").mkdir()
-        for path in [self.cache, *self.cache.parents][:4]:
-            os.chown(path, VCAP, VCAP)
-        (self.data / "rep/shared").chmod(0o700)
-
-    def run(self, script):
-        """Returns what it prints, or raises CalledProcessError with it."""
-        (self.folder / "script").write_text(script)
-        prepare = f"""set -e
-            mount -t tmpfs tmpfs /var
-            mkdir -p /var/vcap/packages/healthcheck /var/vcap/data
-            ln -s {self.package} /var/vcap/packages/cf-pcap
-            mount --bind {self.folder}/healthcheck /var/vcap/packages/healthcheck
-            mount --bind {self.data} /var/vcap/data
-            [ ! -d /var/vcap/data/rep/shared/garden ] ||
-                mount --bind /var/vcap/data/rep/shared/garden /var/vcap/data/rep/shared/garden
-            exec sh {self.folder}/script"""
-        return subprocess.run(["unshare", "--mount", "sh", "-c", prepare], check=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True).stdout
-
-    def pre_start(self, enabled):
-        return self.run(self.render("cf_pcap_pre_start.erb", f"{PROPERTY}={str(enabled).lower()}"))
-
-    def unpack(self, archive, key, capabilities=()):
-        """As the rep does it: without SETFCAP the capability is lost without a word."""
-        folder = self.cache / f"{key}.d"
-        folder.mkdir()
-        os.chown(folder, VCAP, VCAP)
-        as_vcap("tar", "-xzf", archive, "--xattrs", "--xattrs-include=*", "-C", folder,
-                capabilities=capabilities)
-        return folder
-
-    def change_owners(self):
-        """What setup_mounted_data_dirs does before every start of rep."""
-        subprocess.run(["chown", "-R", f"{VCAP}:{VCAP}", self.cache], check=True)
-
-    def capable(self):
-        return capable_files(self.cache)
-
-
-@pytest.fixture
-def cell(scratch, package, render):
-    return Cell(scratch, package, render)
-
-
-@pytest.fixture(scope="session")
-def archive(build):
-    return build / "cf-pcap-lifecycle.tgz"
 
 
 def capture_in_container(folder, ns):
@@ -194,12 +128,6 @@ def test_missing_and_empty_cache_are_fine(cell, enabled):
     cell.pre_start(enabled)
     shutil.rmtree(cell.data / "rep")
     assert "there is no cache yet" in cell.pre_start(enabled)
-
-
-def own(path, content=b"x"):
-    path.write_bytes(content)
-    os.chown(path, VCAP, VCAP)
-    return path
 
 
 def test_on_gives_the_capability_to_genuine_helpers_only(cell, archive):
@@ -389,9 +317,11 @@ def test_vcap_swapping_files_all_the_time_gains_nothing(cell, archive):
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             try:
-                replaced += "replaced" in cell.pre_start(True)
+                log = cell.pre_start(True)
             except subprocess.CalledProcessError as failure:
-                assert "FAILED" in failure.stdout  # said, not hidden
+                log = failure.stdout
+                assert "FAILED" in log  # said, not hidden
+            replaced += "replaced" in log
             for name in cell.capable():
                 assert_genuine_or_gone(cell.cache / name, genuine)
     finally:
