@@ -87,3 +87,18 @@ def test_archive_is_left_alone_when_the_capability_cannot_be_set(build, scratch)
     assert "cannot set cap_net_raw" in result.stderr
     assert archive.read_bytes() == b"as it was"
     assert [path.name for path in scratch.iterdir()] == ["app_lifecycle.tgz"]
+
+
+def test_what_the_first_version_left_in_an_archive_goes(build, scratch):
+    """0.1.0 had two files; a folder with one puts it in the place of both."""
+    for name in ("old", "new"):
+        (scratch / name).mkdir()
+        (scratch / name / "cf-pcap").write_text(name)
+    (scratch / "old/cf-pcap-writer").write_text("old")
+    archive = scratch / "app_lifecycle.tgz"
+    for name, wanted in (("old", ["cf-pcap", "cf-pcap-writer"]), ("new", ["cf-pcap"])):
+        subprocess.run([build / "bosh/src/cf-pcap/add-to-archive", archive, scratch / name], check=True)
+        assert list(members(archive)) == wanted
+    extract(archive, scratch / "out")
+    assert capable_files(scratch / "out") == {"cf-pcap": NET_RAW}
+    assert (scratch / "out/cf-pcap").read_text() == "new"

@@ -16,13 +16,12 @@ from support import ROOT, USER, become_user
 
 def test_package_holds_plain_files_of_root(package, build):
     assert sorted(path.name for path in package.iterdir()) == [
-        "add-to-archive", "cf-pcap", "cf-pcap-cache", "cf-pcap-writer"]
+        "add-to-archive", "cf-pcap", "cf-pcap-cache"]
     assert capable_files(package) == {}
     for path in package.iterdir():
         status = path.stat()
         assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (0, 0, 0o755)
-    for name in ("cf-pcap", "cf-pcap-writer"):
-        assert (package / name).read_bytes() == (build / "lifecycle" / name).read_bytes()
+    assert (package / "cf-pcap").read_bytes() == (build / "lifecycle/cf-pcap").read_bytes()
 
 
 def test_cache_program_is_compiled_with_the_projects_hardening(package, package_of_clang):
@@ -132,37 +131,44 @@ def test_missing_and_empty_cache_are_fine(cell, enabled):
 
 def test_on_gives_the_capability_to_genuine_helpers_only(cell, archive):
     original = {}
-    for key in ("changed-helper", "changed-writer", "no-writer", "linked-writer", "more"):
+    for key in ("changed", "linked", "more"):
         folder = cell.unpack(archive, key)
         original[key] = folder
     helper = (original["more"] / "cf-pcap").read_bytes()
-    own(original["changed-helper"] / "cf-pcap", helper[:-1] + bytes([helper[-1] ^ 1]))
-    give(original["changed-helper"] / "cf-pcap", NET_RAW)
-    own(original["changed-writer"] / "cf-pcap-writer", b"#!/bin/sh\n")
-    give(original["changed-writer"] / "cf-pcap", NET_RAW)
-    os.unlink(original["no-writer"] / "cf-pcap-writer")
-    os.unlink(original["linked-writer"] / "cf-pcap-writer")
-    os.symlink(original["more"] / "cf-pcap-writer", original["linked-writer"] / "cf-pcap-writer")
+    own(original["changed"] / "cf-pcap", helper[:-1] + bytes([helper[-1] ^ 1]))
+    give(original["changed"] / "cf-pcap", NET_RAW)
+    os.unlink(original["linked"] / "cf-pcap")
+    os.symlink(original["more"] / "cf-pcap", original["linked"] / "cf-pcap")
     give(original["more"] / "cf-pcap", NET_RAW_EP)
-    give(original["more"] / "cf-pcap-writer", NET_BIND_SERVICE)
     give(own(original["more"] / "another"), NET_RAW_EP)
     give(own(original["more"] / "server"), NET_BIND_SERVICE)
     deep = original["more"] / "bin"
     elsewhere = cell.cache / "no-archive"
     for folder in (deep, elsewhere):
         folder.mkdir()
-        shutil.copy(cell.package / "cf-pcap-writer", folder)
         give(Path(shutil.copy(cell.package / "cf-pcap", folder)), NET_RAW)
     log = cell.pre_start(True)
     assert cell.capable() == {"more.d/cf-pcap": NET_RAW, "more.d/server": NET_BIND_SERVICE}
-    for key in ("changed-helper", "changed-writer", "no-writer", "linked-writer"):
-        assert f"{key}.d/cf-pcap: not the installed version, left without a capability" in log
+    assert log.count("changed.d/cf-pcap: not the installed version, left without a capability") == 1
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_two_files_of_the_first_version_keep_no_capability(cell, enabled):
+    """A warm cache, an upgrade: the old cf-pcap is not the installed one, and its writer never had any."""
+    folder = cell.cache / "key.d"
+    folder.mkdir()
+    give(own(folder / "cf-pcap", b"0.1.0"), NET_RAW)
+    own(folder / "cf-pcap-writer", b"0.1.0's writer")
+    os.chown(folder, VCAP, VCAP)
+    log = cell.pre_start(enabled)
+    assert "key.d/cf-pcap: capability removed" in log and "cf-pcap-writer" not in log
+    assert cell.capable() == {}
+    assert sorted(path.name for path in folder.iterdir()) == ["cf-pcap", "cf-pcap-writer"]
 
 
 def test_off_takes_every_capability_of_ours(cell, archive):
     folder = cell.unpack(archive, "key", capabilities=["setfcap"])
     give(folder / "cf-pcap", NET_RAW_EP)
-    give(folder / "cf-pcap-writer", NET_RAW)
     give(own(folder / "copy-of-it"), NET_RAW)
     give(own(folder / "server"), NET_BIND_SERVICE)
     own(folder / "cf-pcap.old")
@@ -177,12 +183,11 @@ def test_off_takes_every_capability_of_ours(cell, archive):
 def test_links_and_special_files_are_not_followed(cell, archive, enabled):
     outside = cell.data / "outside"
     outside.mkdir()
-    for name in ("cf-pcap", "cf-pcap-writer", "linked"):
+    for name in ("cf-pcap", "linked"):
         shutil.copy(cell.package / "cf-pcap", outside / name)
         give(outside / name, NET_RAW_EP)
     os.mkdir(outside / "real.d")
-    for name in ("cf-pcap", "cf-pcap-writer"):
-        shutil.copy(cell.package / name, outside / "real.d" / name)
+    shutil.copy(cell.package / "cf-pcap", outside / "real.d" / "cf-pcap")
     before = {path: path.stat() for path in outside.rglob("*")}
     os.symlink(outside / "real.d", cell.cache / "link.d")
     for key in ("symlink", "hardlink", "fifo", "folder"):
@@ -197,7 +202,7 @@ def test_links_and_special_files_are_not_followed(cell, archive, enabled):
     assert after.keys() == before.keys()
     for path, status in before.items():
         assert after[path].st_ino == status.st_ino and after[path].st_mtime_ns == status.st_mtime_ns
-    assert capable_files(outside) == {name: NET_RAW_EP for name in ("cf-pcap", "cf-pcap-writer", "linked")}
+    assert capable_files(outside) == {name: NET_RAW_EP for name in ("cf-pcap", "linked")}
     assert cell.capable() == ({"hardlink.d/cf-pcap": NET_RAW} if enabled else {})
     assert os.path.islink(cell.cache / "symlink.d" / "cf-pcap")
 
@@ -227,10 +232,11 @@ def test_names_of_vcap_reach_the_log_without_control_characters(cell):
 def test_interrupted_run_leaves_nothing_after_the_next(cell, archive):
     folder = cell.unpack(archive, "key")
     left = folder / ".cf-pcap.new.0123456789abcdef"
+    before = sorted(folder.iterdir())
     shutil.copy(cell.package / "cf-pcap", left)
     give(left, NET_RAW)
     cell.pre_start(True)
-    assert sorted(path.name for path in folder.iterdir()) == ["cf-pcap", "cf-pcap-writer"]
+    assert sorted(folder.iterdir()) == before
     assert cell.capable() == {"key.d/cf-pcap": NET_RAW}
 
 
@@ -305,7 +311,7 @@ def test_vcap_swapping_files_all_the_time_gains_nothing(cell, archive):
     folder = cell.unpack(archive, "key")
     outside = cell.data / "outside"
     (outside / "folder.d").mkdir(parents=True)
-    for path in (outside / "target", outside / "folder.d" / "cf-pcap", outside / "folder.d" / "cf-pcap-writer"):
+    for path in (outside / "target", outside / "folder.d" / "cf-pcap"):
         shutil.copy(cell.package / "cf-pcap", path)
         give(path, NET_BIND_SERVICE)
     genuine = (cell.package / "cf-pcap").read_bytes()
@@ -329,21 +335,22 @@ def test_vcap_swapping_files_all_the_time_gains_nothing(cell, archive):
         attacker.join(20)
         attacker.kill()
     assert replaced > 0
-    assert set(capable_files(outside).values()) == {NET_BIND_SERVICE} and len(capable_files(outside)) == 3
+    assert set(capable_files(outside).values()) == {NET_BIND_SERVICE} and len(capable_files(outside)) == 2
     cell.pre_start(False)
     assert cell.capable() == {}
 
 
-def test_without_setfcap_the_files_come_from_a_folder_of_root(cell, archive, ns):
+def test_without_setfcap_the_file_comes_from_a_folder_of_root(cell, archive):
     asset = lambda enabled: cell.run(cell.render("cf_pcap_asset.erb", f"{PROPERTY}={str(enabled).lower()}"))
     cell.unpack(archive, "key", capabilities=["setfcap"])
     assets = cell.folder / "healthcheck"
     own(assets / "healthcheck")
+    own(assets / "cf-pcap-writer")  # of 0.1.0
     for _ in range(2):
         asset(True)
         assert capable_files(cell.folder) == {"healthcheck/cf-pcap": NET_RAW}
-        assert sorted(path.name for path in assets.iterdir()) == ["cf-pcap", "cf-pcap-writer", "healthcheck"]
-    assert capture_in_container(assets, ns).returncode == 0
+        assert sorted(path.name for path in assets.iterdir()) == ["cf-pcap", "healthcheck"]
+    assert (assets / "cf-pcap").read_bytes() == (cell.package / "cf-pcap").read_bytes()
     for enabled in (True, False):  # a run that was interrupted
         shutil.copy(assets / "cf-pcap", assets / ".cf-pcap.new")
         subprocess.run(["setcap", "cap_net_raw=p", assets / ".cf-pcap.new"], check=True)

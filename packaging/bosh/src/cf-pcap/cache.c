@@ -3,9 +3,9 @@
  *
  *   cf-pcap-cache on|off DATA CACHE PACKAGE
  *
- * on:  KEY.d/cf-pcap in the folder CACHE has exactly cap_net_raw=p if it and cf-pcap-writer beside
- *      it are what the folder PACKAGE holds, byte for byte; no other file in DATA, the folder of
- *      the rep's that CACHE lies in, has a capability of ours.
+ * on:  KEY.d/cf-pcap in the folder CACHE has exactly cap_net_raw=p if it is what the folder
+ *      PACKAGE holds, byte for byte; no other file in DATA, the folder of the rep's that CACHE
+ *      lies in, has a capability of ours.
  * off: no file in DATA has a capability of ours.
  *
  * All of it belongs to vcap, who may change it at any moment. So a name is resolved once, without
@@ -90,8 +90,7 @@ int main(int argc, char **argv)
 	if (access("/proc/self/fd", F_OK) != 0) /* descriptors are named by it */
 		return complain("/proc/self/fd");
 	cell.enabled = strcmp(argv[1], "on") == 0;
-	cell.helper = open_reference(argv[4], HELPER);
-	cell.writer = open_reference(argv[4], WRITER);
+	cell.helper = open_reference(argv[4]);
 	data = open_folder(argv[2]);
 	if (data < 0 && errno == ENOENT) {
 		printf("cf-pcap-cache: %s: there is no cache yet\n", argv[3]);

@@ -36,8 +36,7 @@ static bool is_ours(const char *name, const struct vfs_ns_cap_data *capability)
 	uint32_t low = capability->data[0].permitted | capability->data[0].inheritable;
 	uint32_t high = capability->data[1].permitted | capability->data[1].inheritable;
 
-	return strcmp(name, HELPER) == 0 || strcmp(name, WRITER) == 0 ||
-	       (low == 1u << CAP_NET_RAW && high == 0);
+	return strcmp(name, HELPER) == 0 || (low == 1u << CAP_NET_RAW && high == 0);
 }
 
 /*

@@ -17,7 +17,7 @@ bool is_as_wanted(int file, const struct stat *status);
 
 /*
  * Takes a capability of ours from the regular file behind this O_PATH descriptor. Ours is: any
- * capability on a file of one of the two names, and cap_net_raw alone on any other.
+ * capability on a file named cf-pcap, and cap_net_raw alone on any other.
  */
 void remove_capability(struct cell *cell, const struct folder *folder, const char *name, int file,
 		       const struct stat *status);

@@ -5,12 +5,11 @@
 #include <sys/types.h>
 
 #define HELPER "cf-pcap"
-#define WRITER "cf-pcap-writer"
 #define FD_PATH_SIZE 32
 
 struct cell {
 	bool enabled;
-	int helper, writer;	/* the package's files */
+	int helper;		/* the package's file */
 	int cache;		/* O_PATH, or -1 if there is none: so its inode is not used again */
 	dev_t cache_device;
 	ino_t cache_inode;

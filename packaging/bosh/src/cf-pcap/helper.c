@@ -19,13 +19,13 @@
 #define TEMPORARY_SIZE (sizeof TEMPORARY + 16)
 #define CHUNK 65536
 
-int open_reference(const char *package, const char *name)
+int open_reference(const char *package)
 {
 	char path[4096];
 	struct stat status;
 	int fd;
 
-	snprintf(path, sizeof path, "%s/%s", package, name);
+	snprintf(path, sizeof path, "%s/" HELPER, package);
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != 0 ||
 	    (status.st_mode & 022) != 0) {

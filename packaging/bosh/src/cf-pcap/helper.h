@@ -5,8 +5,8 @@
 
 #include "cell.h"
 
-/* Opens a file of the folder package. It must be root's alone to change, or the program ends. */
-int open_reference(const char *package, const char *name);
+/* Opens cf-pcap of the folder package. It must be root's alone to change, or the program ends. */
+int open_reference(const char *package);
 
 /* Is the file behind this O_PATH descriptor what the package holds, byte for byte? */
 bool is_genuine(int file, int reference);

@@ -15,20 +15,13 @@
 
 #define DEPTH_MAX 256
 
-static bool writer_is_genuine(const struct cell *cell, const struct folder *folder)
-{
-	CLEANUP(cleanup_fd) int file = openat(folder->fd, WRITER, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-
-	return file >= 0 && is_genuine(file, cell->writer);
-}
-
 /* True if the helper has the capability now, or should have it and could not get it. */
 static bool enable_helper(struct cell *cell, const struct folder *folder, int file,
 			  const struct stat *status)
 {
 	if (!cell->enabled || !folder->holds_archive)
 		return false;
-	if (!is_genuine(file, cell->helper) || !writer_is_genuine(cell, folder)) {
+	if (!is_genuine(file, cell->helper)) {
 		if (cell->pass == 1)
 			report(folder, HELPER, "not the installed version, left without a capability");
 		return false;
