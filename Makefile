@@ -188,7 +188,7 @@ FUZZ_BUILD = $(BUILD)/fuzzing
 FUZZ_CFLAGS = -g -O1 -fPIE -I. -Iwriter -D_GNU_SOURCE -std=gnu11 $(WARNINGS) \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ = $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_TESTED = $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(SOURCES_TESTED))
+FUZZ_TESTED = $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(filter-out helper/image.c,$(SOURCES_TESTED)))
 
 fuzz: $(FUZZ)
 	$(Q)printf '%s\n' $(FUZZ) | FUZZ_SECONDS=$(FUZZ_SECONDS) xargs -n 1 -P $(FUZZ_JOBS) tests/fuzz/run
