@@ -18,7 +18,7 @@ static int tracked_compile(pcap_t *handle, struct bpf_program *program, const ch
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define SSH_PORT 2222
 #define PACKET_LENGTH 128
-#define PROGRAMS_MOST 4
+#define PROGRAMS_MOST 6
 
 /* The helper ends soon after it has compiled and frees no program; this process goes on. */
 static struct bpf_program programs[PROGRAMS_MOST];
@@ -143,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct open_request request;
 	struct bytes bytes = { data, size };
+	static char joined[JOINED_FILTER_SIZE];
 	struct bpf_program program = { 0, NULL };
 	struct open_reply reply = { .header = { PROTOCOL_VERSION, MESSAGE_OPEN_REPLY } };
 	uint8_t choice = take_byte(&bytes);
@@ -156,7 +157,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take_text(&bytes, request.filter, sizeof request.filter);
 	handle = pcap_open_dead(LINKS[link].link_type, (int)SNAPLEN_MAX);
 	PROMISE(handle != NULL);
-	if (compile_guarded(handle, &request, &program, &reply) == 0) {
+	joined_filter(joined, request.guard, request.filter);
+	if (compile_guarded(handle, &request, joined, &program, &reply) == 0) {
 		PROMISE(reply.guarded);
 		bytes = (struct bytes){ data, size };
 		expect_guarded(&program, link, &bytes);
