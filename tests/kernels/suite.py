@@ -77,8 +77,8 @@ def assert_present_is_not_robbed(result):
 def checks(kernel, result):
     """[(name, None or what is wrong)]"""
     found = [(name, result.failure(name)) for name in BASIC]
-    theft = [assert_unprotected_is_robbed]
-    theft += [assert_present_is_not_robbed] if has_fix(kernel) else [assert_old_is_robbed]
+    theft = [assert_unprotected_is_robbed, assert_present_is_not_robbed]
+    theft += [] if has_fix(kernel) else [assert_old_is_robbed]
     for check in theft:
         try:
             check(result)

@@ -41,5 +41,9 @@ def test_the_theft_works_on_version_0_1_0_without_the_kernels_fix(machines):
     assert_old_is_robbed(machines.old)
 
 
+def test_nothing_is_stolen_without_the_kernels_fix(machines):
+    assert_present_is_not_robbed(machines.old)
+
+
 def test_nothing_is_stolen_on_the_newest_kernel(machines):
     assert_present_is_not_robbed(machines.newest)
