@@ -7,53 +7,55 @@ import pytest
 
 from hostile.arena import ROOT
 
-LINES_MOST = 600
+LINES_MOST = 760  # 600 until the helper kept the socket, took a slot and checked cooked loads
 HELPER = sorted((ROOT / "helper").glob("*.[ch]"))
 COMMON = sorted((ROOT / "common").glob("*.[ch]"))
 
 INCLUDES = {
-    "dirent.h", "errno.h", "fcntl.h", "limits.h", "linux/filter.h", "linux/if_packet.h", "linux/magic.h",
-    "linux/memfd.h", "linux/seccomp.h", "linux/securebits.h", "linux/sockios.h", "netdb.h", "netinet/ether.h", "netinet/in.h",
-    "pcap/pcap.h", "seccomp.h", "signal.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
-    "string.h", "sys/capability.h", "sys/mman.h", "sys/prctl.h", "sys/resource.h", "sys/sendfile.h",
-    "sys/socket.h", "sys/stat.h", "sys/statvfs.h", "sys/time.h", "sys/types.h", "sys/vfs.h", "unistd.h"}
+    "arpa/inet.h", "dirent.h", "errno.h", "fcntl.h", "limits.h", "linux/filter.h", "linux/if_ether.h",
+    "linux/if_packet.h", "linux/magic.h", "linux/memfd.h", "linux/seccomp.h", "linux/securebits.h",
+    "linux/sockios.h", "net/if.h", "netdb.h", "netinet/ether.h", "netinet/in.h", "pcap/pcap.h", "poll.h",
+    "seccomp.h", "signal.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h",
+    "sys/capability.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/resource.h", "sys/socket.h", "sys/stat.h",
+    "sys/statvfs.h", "sys/time.h", "sys/types.h", "sys/vfs.h", "unistd.h"}
 
 # Every function of somebody else's that an object calls, as its symbols have it.
 CALLS = {
-    "common/channel": "__errno_location close recvmsg send sendmsg socketpair",
+    "common/channel": "__errno_location close recv recvmsg send sendmsg socketpair",
     "common/joined_filter": "snprintf",
-    "common/privilege": "cap_compare cap_free cap_from_text cap_get_ambient cap_get_proc cap_init cap_max_bits "
-                        "cap_set_proc prctl",
+    "common/privilege": "cap_compare cap_free cap_from_text cap_get_proc cap_set_ambient cap_set_proc prctl",
     "common/protocol": "memchr strpbrk",
     "common/sandbox": "prctl",
-    "helper/handle": "__errno_location getsockopt pcap_activate pcap_compile pcap_create pcap_datalink pcap_fileno "
-                     "pcap_geterr pcap_set_datalink pcap_set_promisc pcap_set_snaplen pcap_setfilter "
-                     "pcap_statustostr setsockopt snprintf strcmp",
-    "helper/image": "__errno_location environ execveat faccessat fchmod fcntl fstat fstatat fstatvfs getuid "
-                    "memfd_create open openat readlink sendfile statfs strncmp strrchr",
-    "helper/libpcap_calls": "__real_mmap __real_setsockopt _exit",
-    "helper/main": "close fork",
-    "helper/serve": "__errno_location _exit getppid prctl setrlimit",
+    "helper/handle": "__errno_location getsockopt pcap_activate pcap_compile pcap_create "
+                     "pcap_datalink pcap_fileno pcap_geterr pcap_set_datalink "
+                     "pcap_set_promisc pcap_set_snaplen pcap_setfilter pcap_statustostr "
+                     "setitimer setsockopt snprintf strcmp",
+    "helper/image": "__errno_location environ execveat faccessat fchmod fcntl fstat fstatat "
+                    "fstatvfs getuid memfd_create open readlink snprintf statfs strncmp "
+                    "strrchr write",
+    "helper/libpcap_calls": "__errno_location __real_bind __real_mmap __real_setsockopt _exit "
+                            "getsockopt ioctl strcmp",
+    "helper/main": "close fcntl fork",
+    "helper/serve": "__errno_location _exit close getsockname getsockopt poll prctl setrlimit "
+                    "sigaddset sigemptyset sigprocmask",
     "helper/sockets": "__errno_location __real_socket _exit",
-    "helper/start": "__errno_location _exit close close_range closedir dirfd dprintf getpid getuid open opendir "
-                    "prctl read readdir setitimer sigemptyset signal sigprocmask strchr strerror strtol umask",
+    "helper/start": "__errno_location _exit close close_range closedir dirfd dprintf getuid "
+                    "open opendir prctl read readdir setitimer sigfillset signal sigprocmask "
+                    "strchr strerror strtol umask",
 }
 # What a compiler calls by itself, for a struct that is copied or a loop that it knows.
 COMPILERS = {"memcpy", "memmove", "memset", "memcmp", "strlen", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
 
 # Calls that need a privilege, open something, or start something: where, and how often.
 SENSITIVE = {
-    "helper/image.c": {"open": 2, "openat": 2, "memfd_create": 2, "execveat": 1, "readlink": 1, "fchmod": 1,
-                       "sendfile": 1},
-    "helper/main.c": {"fork": 1, "privilege_drop_all": 1},
-    "helper/serve.c": {"setrlimit": 1, "prctl": 1},
-    "helper/sockets.c": {"privilege_set": 1, "privilege_drop_all": 1, "__real_socket": 3},
-    "helper/start.c": {"open": 2, "opendir": 1, "prctl": 4, "privilege_set": 2},
     "common/channel.c": {"socketpair": 1},
+    "common/privilege.c": {"cap_from_text": 2, "cap_get_proc": 1, "cap_set_ambient": 1, "cap_set_proc": 1, "prctl": 3, "privilege_set": 4},
     "common/sandbox.c": {"prctl": 2},
-    "common/privilege.c": {"cap_init": 1, "cap_get_proc": 1, "cap_get_ambient": 1, "cap_from_text": 1,
-    "cap_set_proc": 1,
-                           "prctl": 2, "privilege_set": 1},
+    "helper/image.c": {"execveat": 1, "fchmod": 1, "memfd_create": 2, "open": 2, "privilege_drop_all": 1, "readlink": 1},
+    "helper/main.c": {"fork": 1},
+    "helper/serve.c": {"prctl": 2, "setrlimit": 1},
+    "helper/sockets.c": {"__real_socket": 3, "privilege_set": 1},
+    "helper/start.c": {"open": 2, "opendir": 1, "prctl": 4, "privilege_set": 1},
 }
 WATCHED = re.compile(r"(?<![\w.>])((?:cap_(?!t\b|free|compare|max|value)\w+|privilege_(?:set|drop_all)|(?:__real_)?socket"
                      r"|socketpair|f?open(?:at)?|opendir|creat|memfd_create|readlink|fchmod|chmod|f?chown|mount|umount2?"
@@ -73,7 +75,7 @@ def count_lines(paths):
     return sum(1 for path in paths for line in code(path).splitlines() if line.strip())
 
 
-def test_the_helpers_own_code_stays_under_600_lines():
+def test_the_helpers_own_code_stays_under_760_lines():
     assert count_lines(HELPER) <= LINES_MOST
 
 
