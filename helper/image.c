@@ -132,7 +132,7 @@ _Noreturn void image_exec_writer(int argc, char **argv, const struct start_state
 {
 	char *no_arguments[] = { "cf-pcap", NULL };
 	struct statfs proc;
-	int image;
+	int folder, image;
 
 	/*
 	 * Where there is no /proc the user may have made one, to name another file than ours. The
@@ -142,8 +142,9 @@ _Noreturn void image_exec_writer(int argc, char **argv, const struct start_state
 	if (statfs("/proc/self", &proc) != 0 || proc.f_type != PROC_SUPER_MAGIC ||
 	    open("/proc/self/exe", O_PATH) != WRITER_HELPER_FILE_FD)
 		die("cannot open /proc/self/exe (is /proc mounted?)");
+	folder = open_own_folder();
 	if (state->has_something_to_protect)
-		check_unchangeable(open_own_folder());
+		check_unchangeable(folder);
 	image = unreadable_image();
 	/* The writer holds the packet socket for a moment: the shield has to be there from its first instruction. */
 	if (state->had_capability ? privilege_shield_exec() != 0 : privilege_drop_all() != 0)

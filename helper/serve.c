@@ -126,6 +126,8 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	if (channel_send_fd(capture_channel, &message, sizeof message, packet_fd) != 0)
 		_exit(1);
 
+	close(packet_fd == sockets.raw ? sockets.cooked : sockets.raw); /* libpcap had no use for it */
+
 	/* keeping: the writer lets go of the socket, and asks here what only a socket can tell. */
 	for (;;) {
 		receive(capture_channel, MESSAGE_STATUS_QUESTION);

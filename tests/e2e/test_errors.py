@@ -1,6 +1,7 @@
 """Each error, in words that a user can act on: one line, nothing on stdout."""
 import ctypes
 import os
+import resource
 import pty
 import re
 import shutil
@@ -197,6 +198,19 @@ def test_the_writer_by_itself_is_refused(tools, ns, other_folder):
     subprocess.run(["cp", tools.writer, other_folder / "writer"], check=True)
     result = tools.run(ns, "-interface", "lo", executable=other_folder / "writer")
     assert "cf-pcap-writer cannot be used by itself" in error_of(result, 1)
+
+
+def limit_files(size):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_limit_of_file_sizes_below_the_copy_in_memory_is_named_with_the_size(tools, ns):
+    size = tools.writer.stat().st_size
+    refused = tools.run(ns, "-interface", "lo", prepare=limit_files(size - 1))
+    assert refused.returncode == 1 and refused.stdout == b""
+    assert f"it takes {size} bytes, see ulimit -f: File too large" in refused.stderr.decode()
+    taken = tools.run(ns, "-interface", "lo", "-duration", "50ms", prepare=limit_files(size))
+    assert (taken.returncode, len(taken.stdout)) == (0, 24), taken.stderr
 
 
 def test_too_many_captures_in_one_network_namespace_are_refused(tools, ns, tmp_path):

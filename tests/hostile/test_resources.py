@@ -55,7 +55,7 @@ def test_the_ninth_capture_gets_a_clear_message_and_a_killed_one_frees_its_place
         crowd[victim].wait()
         assert len(begin(stage, ns, crowd)) == 24
     assert begin(stage, ns, crowd) == b""
-    wait_until(lambda: packet_sockets(ns) == SLOTS)  # a refused one has a helper for a moment
+    wait_until(lambda: packet_sockets(ns) == SLOTS)  # a refused one has a helper for a moment, and each has another socket for one
 
 
 HOLD_RINGS = """

@@ -188,7 +188,7 @@ def test_one_call_more_is_seen(tmp_path, process, call):
 
 
 @pytest.mark.parametrize("process, rule", [
-    ("helper", "SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(1, SOL_PACKET), SANDBOX_ARGUMENT_IS(2, PACKET_FANOUT))"),
+    ("helper", "SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(1, SOL_PACKET), SANDBOX_ARGUMENT_IS(2, PACKET_TX_RING))"),
     ("helper", "SANDBOX_ALLOW_IF(sendto, SANDBOX_ARGUMENT_IS(0, 4))"),
     ("helper", "SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_LACKS(2, PROT_WRITE))"),
     ("writer", "SANDBOX_ALLOW_IF(write, SANDBOX_ARGUMENT_IS(0, 3))"),

@@ -11,13 +11,15 @@ from hostile.arena import HERE, ROOT, Witness, give_capability, run
 PROBES = re.findall(r'^\t\t\{ "(\w+)", (?:SYS_|-)', (HERE / "probe.c").read_text(), re.M)
 # libpcap needs these in the helper, on a socket whose filter is not locked yet: none of them sends.
 HELPER_NEEDS = {"bind", "filter_attach", "filter_detach", "filter_unlock", "membership", "rx_ring",
-                "version",
+                "version", "fanout",
                 "close_stdout", "close_stderr", "close_stdout_high_bits"}
+# Its descriptors are the writer's: 1 and 2 are closed there already.
+WRITERS_ALONE = {"close_stdout", "close_stderr", "close_stdout_high_bits"}
 HELPER_SEES_NO_FILE = {"open", "openat", "write", "write_high_bits"}  # ENOENT, whatever is there
 SENDING = {"write", "write_high_bits", "writev", "sendto", "sendmsg", "sendmmsg"}
 # Of the rest, what works in a process of this kind that has no sandbox.
 WORKS_UNCONFINED = SENDING | {
-    "bind", "membership", "rx_ring", "qdisc_bypass", "socket_unix", "socketpair", "open", "openat",
+    "membership", "rx_ring", "qdisc_bypass", "socket_unix", "socketpair", "open", "openat",
     "memfd_create", "execve",
     "execveat", "clone", "clone3", "fork", "mprotect_exec", "mmap_exec", "dup", "dup2_stdout", "dup3_stdout",
     "fcntl_dupfd", "prctl_dumpable", "chdir", "close_stdout", "close_stderr", "close_stdout_high_bits"}
@@ -90,7 +92,7 @@ def test_the_probes_work_in_a_writer_without_a_sandbox(taken_writer, ns):
 
 
 def test_the_probes_work_in_a_helper_without_a_sandbox(taken_helper, ns):
-    probes = sorted((WORKS_UNCONFINED | {"filter_attach", "filter_unlock", "pass_to_resolver"}) - {"execve", "execveat"})
+    probes = sorted((WORKS_UNCONFINED | {"filter_attach", "filter_unlock", "pass_to_resolver"}) - {"execve", "execveat"} - WRITERS_ALONE)
     found, frames = outcomes(taken_helper, ns, "weak", probes)
     assert {probe: what for probe, what in found.items() if what != "WORKED"} == {}
     assert len(frames) >= len(SENDING)
@@ -98,7 +100,8 @@ def test_the_probes_work_in_a_helper_without_a_sandbox(taken_helper, ns):
 
 def test_a_taken_over_writer_dies_of_every_call_that_is_not_its_own(taken_writer, ns, kills):
     found, frames = outcomes(taken_writer, ns, "probe", PROBES)
-    assert {probe: what for probe, what in found.items() if what not in kills[probe]} == {}
+    # It may give its capability up, and nothing it could take is of use to it: there is no socket() on its list.
+    assert {probe: what for probe, what in found.items() if what not in kills[probe]} == {"capset": "failed"}
     assert frames == []
 
 
