@@ -113,8 +113,12 @@ $(BUILD)/sandbox/%.o: $(BUILD)/sandbox/%.c
 sandbox-list: $(BUILD)/sandbox/export
 	$(Q)for process in helper writer guard; do echo "$$process:"; $< list $$process; done
 
+# What version 0.1.0 installed besides.
+FORMER = $(DESTDIR)$(bindir)/cf-pcap-writer $(DESTDIR)$(mandir)/man8/cf-pcap-writer.8
+
 # The capability comes last: from then on the file is what its folder and its content make it.
 install: all
+	rm -f $(FORMER)
 	install -d $(DESTDIR)$(bindir)
 	install -m 0755 $(BUILD)/cf-pcap $(DESTDIR)$(bindir)/cf-pcap
 	install -D -m 0644 packaging/man/cf-pcap.1 $(DESTDIR)$(mandir)/man1/cf-pcap.1

@@ -94,6 +94,16 @@ def test_writer_page_has_the_whole_protocol():
         assert f"descriptor {limits[f'WRITER_{name}_FD']}" in page.lower(), name
 
 
+def test_installing_over_the_first_version_leaves_nothing_of_it(scratch):
+    former = [scratch / "usr/bin/cf-pcap-writer", scratch / "usr/share/man/man8/cf-pcap-writer.8"]
+    for path in former:
+        path.parent.mkdir(parents=True)
+        path.write_text("0.1.0")
+    subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"DESTDIR={scratch}", "prefix=/usr", "install"],
+                   check=True, stdout=subprocess.DEVNULL)
+    assert [path for path in former if path.exists()] == []
+
+
 def test_pages_and_completion_are_installed_and_uninstalled(scratch):
     make = ["make", "--no-print-directory", "-C", ROOT, f"DESTDIR={scratch}", "prefix=/usr"]
     subprocess.run([*make, "install"], check=True, stdout=subprocess.DEVNULL)
