@@ -106,6 +106,8 @@ static int take_slot(int fd)
 	struct fanout_args group = { .type_flags = PACKET_FANOUT_CPU | (ignore ? FANOUT_IGNORE_OUTGOING : 0),
 				     .max_num_members = 1 };
 
+	if (given.bound) /* libpcap asks again when there was no memory for the ring */
+		return 0;
 	/* Before Linux 5.11 the names bound the captures alone, writer/setup/slots.c. */
 	if (__real_setsockopt(fd, SOL_PACKET, PACKET_FANOUT, NULL, sizeof group) == 0 || errno != EFAULT)
 		return 0;

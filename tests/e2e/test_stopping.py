@@ -536,6 +536,22 @@ def test_interface_gone_is_an_error_after_all_that_had_arrived(tools, ns, tmp_pa
     assert summary(capture.messages())[0] == 50
 
 
+def test_interface_gone_while_the_reader_takes_nothing_is_not_missed(tools, ns, tmp_path):
+    """The counts that are asked for meanwhile take the socket's error with them."""
+    with StreamCapture(tools, ns, tmp_path, pipe, "-interface", "cap0", "udp") as capture:
+        with Sender(ns, "gen0", peer=True) as peer:
+            large = ethernet(0x0800, udp4(bytes(1400)))
+            for _ in range(3000):
+                peer.send(large)
+            capture.wait_until_stalled()
+            ip("-n", ns.name, "link", "del", "cap0")
+            time.sleep(0.5)  # in which counts are asked for
+        assert len(read_pcap(capture.rest()).records) == 3000
+        seconds_to_end(capture.process)
+        assert capture.process.returncode == 1
+        assert 'level=ERROR msg="interface is gone" interface=cap0\n' in capture.messages()
+
+
 def test_a_signal_to_the_helper_too_is_no_failure_of_the_helpers(tools, ns):
     """As ^C of a terminal is, at any time of the start."""
     for delay in range(30):

@@ -29,6 +29,7 @@
 #include "progress.h"
 #include "ring.h"
 
+#define SILENT_LOOK_MS 50 /* into the ring, while the helper is silent */
 #define HELD_SHARE 4      /* written from the ring, at most a quarter of it at a time */
 #define LAST_WORDS_MS 200 /* that the summary may take, on a stderr that is slow */
 
@@ -279,7 +280,8 @@ static void wait_for_packets(struct run *run)
 		{ .fd = WRITER_CAPTURE_CHANNEL_FD, .events = 0 }, /* the helper */
 	};
 	struct pollfd *packets = &watched[2 + AUDIENCE_WATCHED];
-	const int sleep_ms = stop_requested() ? 0 : pace_sleep(&run->pace);
+	/* While the helper does not answer, an error of the socket would wake us for nothing, again and again. */
+	const int sleep_ms = run->socket.silent ? SILENT_LOOK_MS : stop_requested() ? 0 : pace_sleep(&run->pace);
 	bool failed;
 	int ready;
 

@@ -18,7 +18,10 @@
 
 int presence_timeout(const struct presence *presence)
 {
-	return presence->down ? LOOK_AGAIN_MS : -1;
+	if (presence->down)
+		return LOOK_AGAIN_MS;
+	/* Whoever asked for the counts took the error too, and it does not wake anybody any more. */
+	return presence->socket->error != 0 ? 0 : -1;
 }
 
 static void note_error(struct presence *presence, int64_t now_ms)

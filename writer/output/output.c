@@ -292,7 +292,7 @@ static enum output_result judge_error(struct output *output, int error)
 	case ECONNRESET:
 		return OUTPUT_READER_GONE;
 	case EAGAIN: /* somebody else has made stdout non-blocking */
-		return would_block(output, POLLOUT, RETRY_NS);
+		return would_block(output, POLLOUT, FULL_NS);
 	case EINTR:
 		return would_block(output, 0, 0);
 	default:

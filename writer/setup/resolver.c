@@ -19,8 +19,8 @@
 #include "common/protocol.h"
 
 #define LOOKUP_LIMIT_SECONDS 60 /* all names of a filter; name servers may be silent for long */
-/* The helper compiles a filter twice. Of so many look-ups the second time is free and the same. */
-#define REMEMBERED 16
+/* The helper compiles a filter several times. Of so many look-ups all but the first time are free and the same. */
+#define REMEMBERED 256
 #define EXIT_REPORTED 2
 
 /*
