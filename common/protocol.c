@@ -23,7 +23,9 @@ uint64_t protocol_ring_bytes(const struct tpacket_req3 *ring)
 
 static bool ring_valid(const struct tpacket_req3 *ring)
 {
-	return protocol_ring_bytes(ring) <= RING_BYTES_MOST &&
+	/* The kernel rounds a block up to a power of two: what is asked for is what is taken. */
+	return protocol_ring_bytes(ring) <= RING_BYTES_MOST && ring->tp_block_size >= RING_BLOCK_LEAST &&
+	       (ring->tp_block_size & (ring->tp_block_size - 1)) == 0 &&
 	       ring->tp_sizeof_priv == 0 && ring->tp_feature_req_word == 0;
 }
 

@@ -42,6 +42,7 @@
 #define REFUSAL_TEXT_SIZE 1024
 #define LOOKUP_NAME_SIZE 256 /* a DNS name is at most 253 characters */
 #define LOOKUP_ADDRESS_MAX 128
+#define RING_BLOCK_LEAST 4096u /* bytes; a power of two */
 #define RING_BYTES_MOST (64u << 20) /* kernel memory that is charged to nobody */
 #define SNAPLEN_MAX 262144u /* libpcap's MAXIMUM_SNAPLEN, bytes */
 

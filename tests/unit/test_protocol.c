@@ -12,6 +12,7 @@ static struct open_request open_request(void)
 				      .snaplen = 1500,
 				      .interface = "eth0",
 				      .guard = "not tcp port 2222",
+				      .ring = { .tp_block_size = 4096, .tp_block_nr = 2 },
 				      .filter = "port 80" };
 }
 
@@ -115,6 +116,10 @@ static void open_request_takes_a_ring_of_at_most_64_mib(void **state)
 	} CASES[] = {
 		{ { .tp_block_size = 1 << 20, .tp_block_nr = 64 }, true },
 		{ { .tp_block_size = 1 << 20, .tp_block_nr = 65 }, false },
+		{ { .tp_block_size = 4096, .tp_block_nr = 2 }, true },
+		{ { .tp_block_size = 2048, .tp_block_nr = 2 }, false },
+		{ { .tp_block_size = 0, .tp_block_nr = 2 }, false },
+		{ { .tp_block_size = (1 << 20) + 4096, .tp_block_nr = 2 }, false }, /* would take 2 MiB each */
 		{ { .tp_block_size = 1 << 16, .tp_block_nr = 1 << 16 }, false },
 		{ { .tp_block_size = UINT32_MAX, .tp_block_nr = UINT32_MAX }, false },
 		{ { .tp_block_size = 1 << 20, .tp_block_nr = 2, .tp_sizeof_priv = 1 }, false },

@@ -237,15 +237,17 @@ static void write_packets(struct run *run)
 static void drain(struct run *run)
 {
 	const uint64_t bytes = output_written(run->output);
+	/* Kernel TLS keeps the very pages that it is given, and with them a ring that nobody counts any more. */
+	const bool copy = run->output->may_block;
 	struct drain_stats drained = { 0 };
 	struct ring_cursor cursor;
 
 	while (drained.blocks < run->ring.block_count && next_block(run, run->held, &cursor)) {
-		if (!intake_has_room(&run->intake, &cursor, false)) { /* what it was emptied into is its queue */
+		if (!intake_has_room(&run->intake, &cursor, copy)) { /* what it was emptied into is its queue */
 			write_packets(run);
 			continue;
 		}
-		drained.packets += take_block(run, &cursor, false);
+		drained.packets += take_block(run, &cursor, copy);
 		drained.blocks++;
 		run->held++;
 		if (output_is_batch(run->output) || run->held * HELD_SHARE >= run->ring.block_count)
