@@ -120,20 +120,22 @@ ssize_t channel_receive_fd(int channel, void *message, size_t size, int *fd)
 				 .msg_control = control.bytes,
 				 .msg_controllen = sizeof control.bytes };
 	ssize_t received = recvmsg(channel, &header, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *first;
 	bool whole;
 
 	*fd = -1;
 	if (received < 0)
 		return -1;
+	first = CMSG_FIRSTHDR(&header);
 	whole = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
 	/* End of stream carries nothing; an empty message with an fd is none of ours. */
-	if (received == 0 && whole && CMSG_FIRSTHDR(&header) == NULL)
+	if (received == 0 && whole && first == NULL)
 		return 0;
-	if (!whole || !holds_one_fd(&header) || received == 0) {
+	if (first == NULL || !whole || !holds_one_fd(&header) || received == 0) {
 		close_received(&header);
 		errno = EBADMSG;
 		return -1;
 	}
-	*fd = rights_fd(CMSG_FIRSTHDR(&header), 0);
+	*fd = rights_fd(first, 0);
 	return received;
 }

@@ -117,9 +117,9 @@ static bool is_exact(const struct bpf_insn *load, int link_type)
 		return true;
 	if (BPF_MODE(load->code) != BPF_ABS)
 		return false;
-	return v2 ? field == (0 << 8 | BPF_H) || field == (4 << 8 | BPF_W) || field == (8 << 8 | BPF_H) ||
+	return v2 ? field == BPF_H || field == (4 << 8 | BPF_W) || field == (8 << 8 | BPF_H) ||
 			    field == (10 << 8 | BPF_B) :
-		    field == (0 << 8 | BPF_H) || field == (14 << 8 | BPF_H);
+		    field == BPF_H || field == (14 << 8 | BPF_H);
 }
 
 /* pcap_setfilter() also succeeds where libpcap would filter by itself; the writer does not. */

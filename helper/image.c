@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -83,13 +84,18 @@ static int create_image(void)
 	return image;
 }
 
+static size_t image_size(void)
+{
+	return (uintptr_t)writer_image_end - (uintptr_t)writer_image;
+}
+
 /* A limit of file sizes counts for memory files too. */
 static _Noreturn void die_of_copy(void)
 {
 	char what[128];
 
 	snprintf(what, sizeof what, "cannot copy the writer: it takes %zu bytes%s",
-		 (size_t)(writer_image_end - writer_image), errno == EFBIG ? ", see ulimit -f" : "");
+		 image_size(), errno == EFBIG ? ", see ulimit -f" : "");
 	die(what);
 }
 
@@ -101,11 +107,11 @@ static int unreadable_image(void)
 {
 	int image = create_image();
 
-	for (const char *at = writer_image; at < writer_image_end;) {
-		ssize_t copied = write(image, at, (size_t)(writer_image_end - at));
-		if (copied <= 0)
+	for (size_t copied = 0; copied < image_size();) {
+		ssize_t now = write(image, writer_image + copied, image_size() - copied);
+		if (now <= 0)
 			die_of_copy();
-		at += copied;
+		copied += (size_t)now;
 	}
 	if (fchmod(image, 0111) != 0 ||
 	    fcntl(image, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)

@@ -71,8 +71,8 @@ static void receive(int channel, enum message_type type)
 static void answer_status(int channel, int packet_fd)
 {
 	struct status_answer answer = { .header = { PROTOCOL_VERSION, MESSAGE_STATUS_ANSWER } };
-	struct tpacket_stats_v3 counts;
-	struct sockaddr_ll bound;
+	struct tpacket_stats_v3 counts = { 0 };
+	struct sockaddr_ll bound = { 0 };
 	socklen_t counts_size = sizeof counts, error_size = sizeof answer.error, bound_size = sizeof bound;
 
 	if (getsockopt(packet_fd, SOL_PACKET, PACKET_STATISTICS, &counts, &counts_size) != 0 ||

@@ -11,7 +11,8 @@ from support import GO_ENVIRONMENT, ROOT
 CACHE = sorted((ROOT / "packaging/bosh/src/cf-pcap").glob("*.c"))
 SOURCES = [*CACHE, *(path for folder in ("base", "common", "formats", "helper", "sandbox", "writer")
                     for path in sorted((ROOT / folder).rglob("*.c")))]
-LANGUAGE = ["-std=gnu11", "-D_GNU_SOURCE", *(f"-I{ROOT / folder}" for folder in (".", "writer", "common"))]
+LANGUAGE = ["-std=gnu11", "-D_GNU_SOURCE", '-DWRITER_IMAGE="build/cf-pcap-writer.image"',
+            *(f"-I{ROOT / folder}" for folder in (".", "writer", "common"))]
 # Declarations stand at the head of a function; an empty loop says "continue".
 CPPCHECK_OFF = ["variableScope", "redundantContinue"]
 CPPCHECK_OFF += ["unusedStructMember:*/formats/pcap_file.c"]  # written as a whole, as bytes

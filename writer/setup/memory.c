@@ -134,20 +134,33 @@ static const char *path_of(const char *line, const struct version *version)
 	}
 }
 
+/* Wherever that hierarchy may be mounted. */
+static uint64_t free_of(const char *path, const struct version *version, const char *root)
+{
+	char mount[PATH_MAX];
+	uint64_t least = UINT64_MAX, bytes;
+
+	for (size_t i = 0; i < 2 && version->mounts[i] != NULL; i++) {
+		snprintf(mount, sizeof mount, "%s%s", root, version->mounts[i]);
+		bytes = free_along(mount, path, version);
+		least = bytes < least ? bytes : least;
+	}
+	return least;
+}
+
 uint64_t memory_free(const char *list, const char *root)
 {
-	char text[TEXT_SIZE], mount[PATH_MAX], *rest = text, *line;
+	char text[TEXT_SIZE], *rest = text, *line;
 	uint64_t least = UINT64_MAX, bytes;
 
 	if (!read_text(list, text))
 		return UINT64_MAX;
 	while ((line = strsep(&rest, "\n")) != NULL)
-		for (size_t i = 0; i < sizeof VERSIONS / sizeof *VERSIONS; i++)
-			for (size_t j = 0; j < 2 && VERSIONS[i].mounts[j] != NULL && path_of(line, &VERSIONS[i]) != NULL; j++) {
-				snprintf(mount, sizeof mount, "%s%s", root, VERSIONS[i].mounts[j]);
-				bytes = free_along(mount, path_of(line, &VERSIONS[i]), &VERSIONS[i]);
-				least = bytes < least ? bytes : least;
-			}
+		for (size_t i = 0; i < sizeof VERSIONS / sizeof *VERSIONS; i++) {
+			const char *path = path_of(line, &VERSIONS[i]);
+			bytes = path != NULL ? free_of(path, &VERSIONS[i], root) : UINT64_MAX;
+			least = bytes < least ? bytes : least;
+		}
 	return least;
 }
 
