@@ -238,7 +238,7 @@ static void drain(struct run *run)
 {
 	const uint64_t bytes = output_written(run->output);
 	/* Kernel TLS keeps the very pages that it is given, and with them a ring that nobody counts any more. */
-	const bool copy = run->output->may_block;
+	const bool copy = run->output->may_keep;
 	struct drain_stats drained = { 0 };
 	struct ring_cursor cursor;
 

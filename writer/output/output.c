@@ -38,11 +38,11 @@ static void *reserve(size_t bytes)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static bool is_file(void)
+static mode_t kind_of_stdout(void)
 {
 	struct stat status;
 
-	return fstat(STDOUT_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+	return fstat(STDOUT_FILENO, &status) == 0 ? status.st_mode & S_IFMT : 0;
 }
 
 const char *output_open(struct output *output, size_t queue_bytes, size_t pipe_bytes)
@@ -59,7 +59,8 @@ const char *output_open(struct output *output, size_t queue_bytes, size_t pipe_b
 	if (output->copies == NULL || output->vectors == NULL || output->record_ends == NULL)
 		return "there is no memory for its queue";
 	pipe_room_start(&output->pipe, pipe_bytes);
-	output->may_block = output->pipe.capacity == 0 && !is_file();
+	output->may_block = output->pipe.capacity == 0 && kind_of_stdout() != S_IFREG;
+	output->may_keep = kind_of_stdout() == S_IFSOCK;
 	return NULL;
 }
 

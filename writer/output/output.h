@@ -54,6 +54,7 @@ struct output {
 	uint64_t written;      /* bytes, before these records */
 	uint64_t moved;        /* bytes that were written, and that were seen to be read */
 	bool may_block;        /* a write waits for the reader: neither a pipe nor a file */
+	bool may_keep;         /* what is written is to be copied before: a socket may hold on to its pages */
 	bool torn;             /* the last record had to be left incomplete */
 	int error;
 	struct {

@@ -23,7 +23,7 @@
 #include "guard_rules.h"
 
 #define ANSWER_LIMIT_MS 2000 /* it takes some milliseconds */
-#define CPU_LIMIT_SECONDS 2
+#define CPU_LIMIT_SECONDS 4 /* later than that: who is too slow is always ended for the same reason */
 #ifndef MEMORY_LIMIT_BYTES
 #define MEMORY_LIMIT_BYTES (256u << 20) /* the writer's own, and some MiB for 64 KiB of JSON */
 #endif
