@@ -27,13 +27,12 @@ static int refuse(struct open_reply *reply, enum open_result result, int error, 
 static int refuse_activation(struct open_reply *reply, pcap_t *handle, int status)
 {
 	const int error = libpcap_calls_error();
-	const char *text = pcap_geterr(handle)[0] != '\0' ? pcap_geterr(handle) : pcap_statustostr(status);
 
 	return refuse(reply, status == PCAP_ERROR_NO_SUCH_DEVICE			  ? OPEN_REFUSED_INTERFACE :
 			     status == PCAP_ERROR_IFACE_NOT_UP || error == ENETDOWN ? OPEN_REFUSED_INTERFACE_DOWN :
 			     error == ENOSPC					  ? OPEN_REFUSED_SLOTS :
 										    OPEN_REFUSED_SYSTEM,
-		      error, text);
+		      error, pcap_geterr(handle)[0] != '\0' ? pcap_geterr(handle) : pcap_statustostr(status));
 }
 
 static int open_device(pcap_t **handle, const struct open_request *request, struct open_reply *reply)
@@ -95,12 +94,11 @@ static struct bpf_program without_outgoing(const struct bpf_program *program)
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
-	const unsigned int added = 3;
 
-	if (program->bf_len > BPF_MAXINSNS - added)
+	if (program->bf_len > BPF_MAXINSNS - 3)
 		return *program; /* which the kernel refuses */
-	memcpy(longer + added, program->bf_insns, program->bf_len * sizeof *longer);
-	return (struct bpf_program){ program->bf_len + added, longer };
+	memcpy(longer + 3, program->bf_insns, program->bf_len * sizeof *longer);
+	return (struct bpf_program){ program->bf_len + 3, longer };
 }
 
 /*

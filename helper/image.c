@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,11 +21,13 @@
 #define MEMFD_EXECUTABLE 0x0010U /* MFD_EXEC, Linux 6.3 */
 
 /* The build's cf-pcap-writer, byte for byte: WRITER_IMAGE is its path, from the Makefile. */
-extern const char writer_image[], writer_image_end[];
+extern const char writer_image[];
+extern const size_t writer_image_size;
 __asm__(".pushsection .rodata\n"
-	".globl writer_image, writer_image_end\n"
+	".globl writer_image, writer_image_size\n"
 	"writer_image: .incbin \"" WRITER_IMAGE "\"\n"
-	"writer_image_end:\n"
+	"0: .balign 8\n"
+	"writer_image_size: .quad 0b - writer_image\n"
 	".popsection\n");
 
 /* The kernel's name for the file we are: no argument, variable or working directory has a say. */
@@ -84,18 +85,13 @@ static int create_image(void)
 	return image;
 }
 
-static size_t image_size(void)
-{
-	return (uintptr_t)writer_image_end - (uintptr_t)writer_image;
-}
-
 /* A limit of file sizes counts for memory files too. */
 static _Noreturn void die_of_copy(void)
 {
 	char what[128];
 
 	snprintf(what, sizeof what, "cannot copy the writer: it takes %zu bytes%s",
-		 image_size(), errno == EFBIG ? ", see ulimit -f" : "");
+		 writer_image_size, errno == EFBIG ? ", see ulimit -f" : "");
 	die(what);
 }
 
@@ -107,8 +103,8 @@ static int unreadable_image(void)
 {
 	int image = create_image();
 
-	for (size_t copied = 0; copied < image_size();) {
-		ssize_t now = write(image, writer_image + copied, image_size() - copied);
+	for (size_t copied = 0; copied < writer_image_size;) {
+		ssize_t now = write(image, writer_image + copied, writer_image_size - copied);
 		if (now <= 0)
 			die_of_copy();
 		copied += (size_t)now;
