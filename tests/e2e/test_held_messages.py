@@ -157,7 +157,7 @@ def test_a_reader_that_is_slow_gets_every_message(tools, ns):
     """A pipe of a page, as a shell's other programs may leave it: it has a second before the capture begins."""
     read_end, write_end = full_pipe()
     with open(read_end, "rb", 0) as messages:
-        process = tools.spawn(ns, "-interface", "cap0", "-v", "-duration", "1ms", "-filter", "tcp or " * 1000 + "udp",
+        process = tools.spawn(ns, "-interface", "cap0", "-v", "-duration", "1ms", "-filter", "tcp or" + " " * 7000 + "udp",
                               stdout=subprocess.DEVNULL, stderr=write_end)
         os.close(write_end)
         text = b"".join(iter(lambda: messages.read(4096), b"")).decode().lstrip("\0")
