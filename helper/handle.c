@@ -96,7 +96,7 @@ static struct bpf_program without_outgoing(const struct bpf_program *program)
 	};
 
 	if (program->bf_len > BPF_MAXINSNS - 3)
-		return *program; /* which the kernel refuses */
+		return *program; /* no room: the writer drops the copies itself */
 	memcpy(longer + 3, program->bf_insns, program->bf_len * sizeof *longer);
 	return (struct bpf_program){ program->bf_len + 3, longer };
 }
