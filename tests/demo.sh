@@ -40,6 +40,7 @@ fetch() {
 }
 
 chmod 0755 "$stage"
+export TMPDIR="$stage" # a compiler that is interrupted leaves its files, too
 make -s install prefix="$stage" >/dev/null
 mkdir "$stage/www"
 echo 'Hello from the demo.' >"$stage/www/index.html"

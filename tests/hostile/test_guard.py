@@ -74,7 +74,7 @@ def test_its_time_and_memory_are_limited(traced):
         pass
     with open(f"/proc/{traced.child}/limits", encoding="ascii") as limits:
         words = {line[:25].strip(): line[25:].split()[:2] for line in limits}
-    assert words["Max cpu time"] == ["2", "2"]
+    assert words["Max cpu time"] == ["4", "4"]
     assert words["Max address space"] == [str(256 << 20)] * 2
 
 
