@@ -3,6 +3,7 @@
 CC ?= cc
 STRIP ?= strip
 CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
@@ -21,32 +22,29 @@ endif
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
 	-Wconversion $(if $(WERROR),-Werror)
 
-try = $(shell $(CC) $(1) -Werror -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
-HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
-	$(call try,-fstack-clash-protection) $(call try,-fcf-protection) \
-	$(or $(call try,-ftrivial-auto-var-init=zero),$(call try,-ftrivial-auto-var-init=pattern))
+# What there is to build with, looked up once: flags that the compiler and linker know, libraries.
+# Targets that install packages first, or that need none, do without.
+PROBED = $(BUILD)/probed$(if $(filter-out cc,$(CC)),-$(subst /,_,$(firstword $(CC)))).mk
+NO_COMPILER = install-cap demo check check-unprivileged check-kernels bench bench-plot soak clean uninstall deb
+ifneq ($(filter-out $(NO_COMPILER),$(or $(MAKECMDGOALS),all)),)
+include $(PROBED)
+endif
 
 ifeq ($(SANITIZE),1)
 # The sanitizers' runtimes cannot be linked statically and need room: for tests only.
-HARDENING := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+LTO =
+HARDENING = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-DMEMORY_LIMIT_BYTES=RLIM_INFINITY
 LINK = -pie -Wl,-Bstatic $(1) -Wl,-Bdynamic
 else
 LINK = -static-pie $(1)
 endif
 
-# The packet path runs through several small files: it is worth inlining across them. clang would
-# need a linker plugin for it; the helper's --wrap does not go with it.
-ifneq ($(SANITIZE),1)
-LTO := $(shell echo 'int main(void){return 0;}' | \
-	$(CC) -flto -x c - -o /dev/null 2>/dev/null && echo -flto)
-endif
-
 # Includes name the room they come from, tests/test_rooms.py says which may include which.
-ALL_CPPFLAGS = -D_GNU_SOURCE -I. -Iwriter $(CPPFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -I. -Iwriter $(PCAP_CFLAGS) $(CPPFLAGS)
 # The folder it is built in leaves no trace: the same source gives the same bytes.
-ALL_CFLAGS = -std=gnu11 -fPIE -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING) $(CFLAGS)
-ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
+ALL_CFLAGS = -std=gnu11 -fPIE -ffile-prefix-map='$(CURDIR)'=. $(WARNINGS) $(HARDENING) $(CFLAGS)
+ALL_LDFLAGS = $(LDHARDENING) $(LDFLAGS)
 
 # What libpcap would call for itself comes from helper/sockets.c and helper/lookup.c instead.
 SOCKET_WRAPS = $(addprefix -Wl$(comma)--wrap=,socket bind setsockopt mmap)
@@ -70,9 +68,14 @@ all: $(BUILD)/cf-pcap
 $(BUILD)/cf-pcap: $(HELPER) $(COMMON) $(BUILD)/sandbox/helper.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOCKET_WRAPS) $(LOOKUP_WRAPS) -o $@ $^ \
-		$(call LINK,-lpcap -lcap)
+		$(call LINK,$(PCAP_LIBS) $(CAP_LIBS))
 
 WRITER_SANDBOXES = $(BUILD)/sandbox/writer.o $(BUILD)/sandbox/guard.o
+
+$(PROBED): packaging/probe packaging/hardening-flags
+	@mkdir -p $(@D)
+	@CC='$(CC)' HOSTCC='$(HOSTCC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
+		PKG_CONFIG='$(PKG_CONFIG)' packaging/probe >$@.new && mv $@.new $@
 
 # The helper carries the writer: one file is installed. helper/image.c, never with LTO, takes it up.
 $(BUILD)/cf-pcap-writer.image: $(BUILD)/cf-pcap-writer
@@ -81,12 +84,12 @@ $(BUILD)/cf-pcap-writer.image: $(BUILD)/cf-pcap-writer
 $(BUILD)/helper/image.o $(BUILD)/tested/helper/image.o: $(BUILD)/cf-pcap-writer.image
 $(BUILD)/helper/image.o $(BUILD)/tested/helper/image.o: ALL_CPPFLAGS += -DWRITER_IMAGE='"$(BUILD)/cf-pcap-writer.image"'
 
-# --no-warnings: ld warns that getaddrinfo() may load libraries in a static program. Ours may not:
+# NO_WARNINGS: ld warns that getaddrinfo() may load libraries in a static program. Ours may not:
 # writer/setup/resolver.c pins the sources that are built in.
 $(BUILD)/cf-pcap-writer: $(WRITER) $(COMMON) $(WRITER_SANDBOXES)
 	$(SAY) LD $@
-	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) -Wl,--no-warnings -o $@ $^ \
-		$(call LINK,-lcap -ljansson)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) $(NO_WARNINGS) -o $@ $^ \
+		$(call LINK,$(CAP_LIBS) $(JANSSON_LIBS))
 
 $(WRITER): ALL_CFLAGS += $(LTO)
 
@@ -114,28 +117,31 @@ sandbox-list: $(BUILD)/sandbox/export
 	$(Q)for process in helper writer guard; do echo "$$process:"; $< list $$process; done
 
 # What version 0.1.0 installed besides.
-FORMER = $(DESTDIR)$(bindir)/cf-pcap-writer $(DESTDIR)$(mandir)/man8/cf-pcap-writer.8
+FORMER = '$(DESTDIR)$(bindir)/cf-pcap-writer' '$(DESTDIR)$(mandir)/man8/cf-pcap-writer.8'
 
-# The capability comes last: from then on the file is what its folder and its content make it.
+# With DESTDIR, for packages, the capability is theirs to set. Otherwise root's install ends with it.
 install: all
 	rm -f $(FORMER)
-	install -d $(DESTDIR)$(bindir)
-	install -m 0755 $(BUILD)/cf-pcap $(DESTDIR)$(bindir)/cf-pcap
-	install -D -m 0644 packaging/man/cf-pcap.1 $(DESTDIR)$(mandir)/man1/cf-pcap.1
-	install -D -m 0644 packaging/man/cf-pcap-protocol.7 $(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7
-	install -D -m 0644 packaging/completion/cf-pcap.bash $(DESTDIR)$(bashcompdir)/cf-pcap
-	install -D -m 0644 packaging/completion/_cf-pcap $(DESTDIR)$(zshcompdir)/_cf-pcap
-	@if [ "$$(id -u)" = 0 ] && setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap; then \
-		echo "installed; $(DESTDIR)$(bindir)/cf-pcap has cap_net_raw=p"; \
-	else \
-		echo "installed without the capability: as root, with the file and its folder root's, run"; \
-		echo "  setcap cap_net_raw=p $(DESTDIR)$(bindir)/cf-pcap"; \
-	fi
+	install -d '$(DESTDIR)$(bindir)'
+	install -m 0755 $(BUILD)/cf-pcap '$(DESTDIR)$(bindir)/cf-pcap'
+	install -D -m 0644 packaging/man/cf-pcap.1 '$(DESTDIR)$(mandir)/man1/cf-pcap.1'
+	install -D -m 0644 packaging/man/cf-pcap-protocol.7 '$(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7'
+	install -D -m 0644 packaging/completion/cf-pcap.bash '$(DESTDIR)$(bashcompdir)/cf-pcap'
+	install -D -m 0644 packaging/completion/_cf-pcap '$(DESTDIR)$(zshcompdir)/_cf-pcap'
+	@if [ -n '$(DESTDIR)' ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory install-cap; \
+	else echo "installed without the capability; it is set by root: make install-cap prefix='$(prefix)'"; fi
+
+# It comes last: from then on the file is what its folder and its content make it.
+install-cap:
+	@command -v setcap >/dev/null || { \
+		echo "no setcap here: install Debian's package libcap2-bin, then run make install-cap" >&2; exit 1; }
+	setcap cap_net_raw=p '$(DESTDIR)$(bindir)/cf-pcap'
 
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/cf-pcap
-	rm -f $(DESTDIR)$(mandir)/man1/cf-pcap.1 $(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7
-	rm -f $(DESTDIR)$(bashcompdir)/cf-pcap $(DESTDIR)$(zshcompdir)/_cf-pcap
+	rm -f '$(DESTDIR)$(bindir)/cf-pcap'
+	rm -f '$(DESTDIR)$(mandir)/man1/cf-pcap.1' '$(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7'
+	rm -f '$(DESTDIR)$(bashcompdir)/cf-pcap' '$(DESTDIR)$(zshcompdir)/_cf-pcap'
 
 include packaging/targets.mk
 
@@ -149,6 +155,11 @@ demo:
 check:
 	@tests/install-packages check
 	@tests/run-checks
+
+# Those that need neither root nor a namespace: unit tests, rooms, linters, manual pages.
+check-unprivileged:
+	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/test_unit.py tests/test_rooms.py tests/test_lint.py \
+		tests/test_contributing.py tests/packaging/test_man.py
 
 # On every kernel that Debian's suites hold, and on arm64, in emulated machines: some two hours. As
 # root; KERNELS="6.12 arm64" for those whose names contain one of these words.
@@ -182,7 +193,7 @@ $(BUILD)/tested.a: $(TESTED) $(BUILD)/sandbox/helper.o $(WRITER_SANDBOXES)
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tested/tests/unit/%.o $(BUILD)/tested/tests/unit/scratch.o $(BUILD)/tested.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka -lpcap -ljansson -lcap
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka $(PCAP_LIBS) $(JANSSON_LIBS) $(CAP_LIBS)
 
 # libFuzzer is clang's. The helper's half runs on the same replaced calls as in the helper.
 FUZZ_CC ?= clang
@@ -247,11 +258,12 @@ $(BUILD)/bench/ring_image: tests/bench/ring_image.c writer/capture/capture.c Mak
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) \
-		-lcap -ljansson
+		$(CAP_LIBS) $(JANSSON_LIBS)
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit unit-build fuzz fuzz-build install uninstall demo check check-kernels bench bench-plot \
+.PHONY: all unit unit-build fuzz fuzz-build install install-cap uninstall demo check check-unprivileged \
+	check-kernels bench bench-plot \
 	bench-programs sandbox-list soak clean
 .SECONDARY: $(UNIT_OBJECTS) $(patsubst %,$(BUILD)/sandbox/%.c,helper writer guard)

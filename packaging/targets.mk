@@ -1,10 +1,8 @@
 # What is handed to others: the lifecycle archive, the BOSH release parts, the Debian package.
 
 # The date of this version: the same source, from wherever it comes, gives the same bytes.
-ifndef SOURCE_DATE_EPOCH
-SOURCE_DATE_EPOCH := $(shell date +%s -d "$$(sed -n '/^ -- .*>  /{s///p;q}' packaging/debian/changelog)")
-endif
-export SOURCE_DATE_EPOCH
+lifecycle bosh deb: export SOURCE_DATE_EPOCH ?= \
+	$(shell date +%s -d "$$(sed -n '/^ -- .*>  /{s///p;q}' packaging/debian/changelog)")
 
 VERSION = $(shell sed -n 's/.*CFPCAP_VERSION "\(.*\)"/\1/p' base/version.h)
 LIFECYCLE = $(BUILD)/cf-pcap-lifecycle.tgz
@@ -24,13 +22,15 @@ lifecycle: all
 bosh: lifecycle
 	@rm -rf $(BOSH)
 	$(Q)cp -R packaging/bosh $(BOSH)
-	$(Q)cp common/cleanup.h packaging/add-to-archive $(BOSH)/src/cf-pcap/
+	$(Q)cp common/cleanup.h packaging/add-to-archive packaging/hardening-flags $(BOSH)/src/cf-pcap/
 	$(Q)mkdir -p $(BOSH)/blobs/cf-pcap
 	$(Q)cp $(LIFECYCLE) $(BOSH)/blobs/cf-pcap/
 	$(SAY) BOSH $(BOSH)
 
 # The source is copied first: debhelper wants ./debian, and leaves traces in its tree.
 deb:
+	@command -v dpkg-buildpackage >/dev/null || { \
+		echo "no dpkg-buildpackage here: install Debian's packages dpkg-dev, debhelper and po-debconf" >&2; exit 1; }
 	@rm -rf $(BUILD)/deb
 	@mkdir -p $(DEB_SOURCE)
 	$(Q)cp -R Makefile $(wildcard LICENSE README.md SECURITY.md NEWS) base common formats helper sandbox writer packaging $(DEB_SOURCE)/

@@ -41,9 +41,17 @@ def workspace():
 
 
 @pytest.fixture(scope="session")
+def source(workspace):
+    """A copy in a folder whose name has a blank."""
+    folder = workspace / "a source"
+    copy_source(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def builds(workspace):
     """Two folders with the same source, and in each all that is handed to others."""
-    folders = [workspace / "one", workspace / "another" / "much" / "deeper"]
+    folders = [workspace / "one", workspace / "another" / "much deeper"]
     for folder in folders:
         copy_source(folder)
         make(folder, "bosh", "deb")

@@ -36,15 +36,10 @@ def test_cache_program_is_compiled_with_the_projects_hardening(package, package_
         assert os.uname().machine != "x86_64" or "endbr64" in main
 
 
-def test_package_names_each_flag_of_the_makefile(release):
-    """It is compiled without the Makefile: a flag that is added there has to be added here."""
-    makefile = (ROOT / "Makefile").read_text()
-    hardening = re.search(r"^HARDENING := ((?:.*\\\n)*.*)", makefile, re.MULTILINE)[1]
-    link = re.search(r"^ALL_LDFLAGS = (\S+)", makefile, re.MULTILINE)[1]
-    flags = re.findall(r"-[fDU][\w=-]+", hardening)
-    assert len(flags) >= 7
-    packaging = (release / "packages/cf-pcap/packaging").read_text()
-    assert [flag for flag in [*flags, link, "-pie"] if flag not in packaging] == []
+def test_package_is_linked_as_the_makefile_links():
+    probed = re.findall(r"option -Wl,(-z,\w+)", (ROOT / "packaging/probe").read_text())
+    linked = (ROOT / "packaging/bosh/packages/cf-pcap/packaging").read_text()
+    assert probed and re.search(rf"-pie -Wl,{','.join(probed)} ", linked)
 
 
 def test_property_is_off_by_default(release):
