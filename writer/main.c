@@ -29,9 +29,9 @@
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
-static int fail(const char *message, const char *reason)
+static int fail(const char *message, const char *error)
 {
-	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("reason", reason)));
+	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("error", error)));
 	return EXIT_FAILED;
 }
 
@@ -41,13 +41,6 @@ static int refuse_terminal(void)
 		   LOG_FIELDS(LOG_TEXT("hint", "redirect stdout to a file, or pipe it into tcpdump -r -; "
 					       "over ssh, run it without -t, a terminal there corrupts pcap")));
 	return EXIT_FAILED;
-}
-
-static void report_flags(const struct options *options)
-{
-	log_record(LOG_DEBUG, "parsed flags",
-		   LOG_FIELDS(LOG_TEXT("interface", options->interface),
-			      LOG_NUMBER("snaplen", options->snaplen), LOG_TEXT("filter", options->filter)));
 }
 
 /* Everything that was printed has to arrive. Returns the exit status. */
@@ -73,7 +66,7 @@ static int answer_at_once(const struct options *options)
 	if (options->list_interfaces)
 		return interfaces_list() == 0 ? finish_stdout() : EXIT_FAILED;
 	if (options->interface == NULL) {
-		interfaces_report_unknown(NULL);
+		interfaces_report_missing(options->filter);
 		return EXIT_USAGE;
 	}
 	return -1;
@@ -138,6 +131,14 @@ static bool stderr_is_stdout(void)
 	       packets.st_ino == messages.st_ino;
 }
 
+/* Elsewhere whoever reads it may write to the same terminal, between our lines. */
+static bool stdout_is_file(void)
+{
+	struct stat packets;
+
+	return fstat(STDOUT_FILENO, &packets) == 0 && S_ISREG(packets.st_mode);
+}
+
 /* What works as it was asked for, and is not what was meant. */
 static void warn_of_surprises(const struct options *options, const struct interface_facts *facts, bool input_can_end)
 {
@@ -161,7 +162,9 @@ static int capture_packets(struct options *options, struct output *output)
 				   .count = options->count,
 				   .max_size = options->max_size,
 				   .heartbeat = options->heartbeat,
-				   .show_progress = isatty(STDERR_FILENO) == 1 };
+				   .announce = isatty(STDERR_FILENO) == 1,
+				   .show_progress = options->progress && isatty(STDERR_FILENO) == 1 &&
+						    stdout_is_file() };
 	struct interface_facts facts;
 	int opened;
 
@@ -204,7 +207,7 @@ static int run(int argc, char **argv)
 	status = answer_at_once(&options);
 	if (status >= 0)
 		return status;
-	report_flags(&options);
+	flags_report(&options);
 	if (!session_is_genuine())
 		return fail("cf-pcap-writer cannot be used by itself", "it was not started by cf-pcap");
 	share = memory_share(memory_free("/proc/self/cgroup", "/sys/fs/cgroup"));

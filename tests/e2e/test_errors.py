@@ -36,8 +36,10 @@ def error_of(result, status):
 
 
 FLAG_ERRORS = [
-    (["-nosuch"], 'msg="unknown flag, see -help" flag=-nosuch value=""'),
-    (["--nosuch=5"], 'msg="unknown flag, see -help" flag="--nosuch=5" value=5'),
+    (["-nosuch"], 'msg="unknown flag" flag=-nosuch hint="see -help"'),
+    (["--nosuch=5"], 'msg="unknown flag" flag="--nosuch=5" hint="see -help"'),
+    (["-filter", "tcp", "-filter=udp"],
+     'msg="filter given twice by -filter, join the two into one" flag=-filter value=udp'),
     (["-interface"], 'msg="flag needs a value" flag=-interface value=""'),
     (["-interface", ""], 'msg="expected 1 to 15 characters" flag=-interface value=""'),
     (["-interface="], 'msg="expected 1 to 15 characters" flag=-interface value=""'),
@@ -49,14 +51,14 @@ FLAG_ERRORS = [
     (["-interface", "lo", "x" * 16384], 'msg="filter is too long" flag=-filter value="(too long)"'),
 ] + [([f"-{flag}", value], f'msg="{expected}" flag=-{flag} value={shown or value}')
      for flag, expected, values in (
-         ("snaplen", "expected a number from 0 to 262144",
+         ("snaplen", "expected a whole number from 0 to 262144",
           ("-1", "262145", "1x", "0x10", "1.5", "99999999999999999999", ("", '""'), (" 1", '" 1"'))),
-         ("count", "expected a number of at least 1", ("0", "x", "-1")),
+         ("count", "expected a whole number of at least 1", ("0", "x", "-1")),
          ("duration", "expected a duration above 0, such as 30s, 5m or 1h30m",
           ("0s", "5", "s", "5x", "-5s", "99999999h", ("", '""'))),
-         ("max-size", "expected a size of at least 1k, such as 500k, 2M or 1G",
+         ("max-size", "expected a whole number of at least 1k, such as 500k, 2M or 1G",
           ("0", "1023", "5T", "1kk", "-5k", "M")),
-         ("buffer-size", "expected a size from 256k to 64M, such as 500k or 2M",
+         ("buffer-size", "expected a whole number from 256k to 64M, such as 500k or 2M",
           ("255k", "65M", "1G", "x")),
          ("direction", "expected one of inout|in|out", ("both", "i", "in|out", ("", '""'))),
          ("format", "expected one of pcap|pcapng", ("json", "PCAP")),
@@ -71,9 +73,23 @@ def test_each_bad_command_line_names_the_flag_and_what_was_expected(tools, ns):
 
 
 def test_no_interface_given_lists_what_there_is(tools, ns):
-    for flags in ([], ["-filter", "tcp"], ["-v"]):
+    for flags in ([], ["-filter", "tcp"], ["-v"], ["help"], ["lo", "tcp"]):
         assert error_of(tools.run(ns, *flags), 2) == \
-            'msg="-interface is required" flag=-interface expected="lo cap0 any"'
+            'msg="-interface is required" flag=-interface expected="lo cap0 any" hint="see -help"'
+    for name in ("lo", "cap0", "any"):
+        assert error_of(tools.run(ns, name), 2).endswith(f'hint="write cf-pcap -interface {name}"')
+
+
+def test_a_flag_of_tcpdump_names_ours(tools, ns):
+    for flags, hint in ((["-i", "lo"], "it is -interface NAME here"), (["-D"], "it is -list-interfaces here"),
+                        (["-w", "-"], "pcap goes to stdout: redirect it, > capture.pcap")):
+        assert error_of(tools.run(ns, *flags), 2) == f'msg="unknown flag" flag={flags[0]} hint="{hint}"'
+
+
+def test_ifname_is_refused_in_words_of_this_program(tools, ns):
+    for interface in ("lo", "any"):
+        assert "one interface is chosen by -interface" in error_of(
+            tools.run(ns, "-interface", interface, "-filter", "ifname lo"), 1)
 
 
 def test_an_unknown_interface_lists_what_there_is(tools, ns):

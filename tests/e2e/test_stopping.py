@@ -456,7 +456,7 @@ def test_a_closed_stdout_is_an_error(tools, ns, tmp_path):
     for prepare in (closed(1), closed(0, 1)):
         result = tools.run(ns, *ON_LO, prepare=prepare)
         assert result.returncode == 1
-        assert b'level=ERROR msg="cannot write to stdout" reason="stdout is closed"' in result.stderr
+        assert b'level=ERROR msg="cannot write to stdout" error="stdout is closed"' in result.stderr
 
 
 def test_a_closed_stdin_or_stderr_does_not_matter(tools, ns, datagrams, tmp_path):
@@ -561,6 +561,20 @@ def test_a_signal_to_the_helper_too_is_no_failure_of_the_helpers(tools, ns):
         os.killpg(process.pid, signal.SIGINT)
         messages = process.communicate(timeout=10)[1]
         assert process.returncode in (0, -signal.SIGINT) and b"ERROR" not in messages, messages
+
+
+def test_a_pipeline_that_is_interrupted_has_one_reason(tools, ns, tmp_path, stream):
+    """^C ends the reader too: which of the two is noticed first is not the user's question."""
+    for gone_first in (True, False):
+        with StreamCapture(tools, ns, tmp_path, stream, *ON_LO) as capture:
+            capture.process.send_signal(signal.SIGSTOP)
+            if not gone_first:
+                capture.process.send_signal(signal.SIGINT)
+        capture.process.send_signal(signal.SIGINT)
+        capture.process.send_signal(signal.SIGCONT)
+        assert capture.process.wait(10) == 0
+        messages = capture.messages()
+        assert messages.count("stopping capture") == 1 and "received signal" in messages, messages
 
 
 def test_a_signal_during_the_start_leaves_no_process(tools, ns, tmp_path):

@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import struct
+import subprocess
 import termios
 import time
 
@@ -173,11 +174,11 @@ def test_progress_is_one_line_redrawn_in_place_and_gone_at_the_end(tools, ns, tm
     assert process.wait(10) == 0
     wait_until(lambda: b"stopped capture" in terminal.read())
     lines = screen(terminal.read().decode())
-    assert len(shown) == 2 and shown[0].startswith("time=")
-    packets, size, dropped, rate = [word.split()[0] for word in shown[1].split(", ")]
+    assert len(shown) == 3 and "waiting for packets" in shown[1]
+    packets, size, dropped, rate = [word.split()[0] for word in shown[2].split(", ")]
     assert (packets, size, dropped) == ("50", str(24 + 50 * (16 + 142)), "0") and rate.isdigit()
-    assert len(shown[1]) < 80
-    assert [line.split("msg=")[0].split()[1] for line in lines[:-1]] == ["level=INFO"] * 3
+    assert len(shown[2]) < 80
+    assert [line.split("msg=")[0].split()[1] for line in lines[:-1]] == ["level=INFO"] * 4
     assert lines[-1] == "" and not any("packets/s" in line for line in lines)
 
 
@@ -192,6 +193,17 @@ def test_a_terminal_that_is_held_does_not_hold_the_capture(tools, ns, tmp_path, 
     wait_until(lambda: b"\r\x1b[K50 packets, " in terminal.read())
     process.terminate()
     assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("flags, into", [(["-no-progress"], "file"), ([], "pipe")])
+def test_there_is_no_progress_when_it_is_not_wanted_or_a_reader_may_write_there_too(
+        tools, ns, tmp_path, terminal, flags, into):
+    with open(tmp_path / "out.pcap", "wb") as out:
+        process = tools.spawn(ns, "-interface", "lo", "-duration", f"{2 * PROGRESS_S}s", *flags, stderr=terminal.theirs,
+                              stdout=out if into == "file" else subprocess.PIPE)
+        assert process.wait(30) == 0
+    wait_until(lambda: b"stopped capture" in terminal.read())
+    assert b"packets/s" not in terminal.seen and b"waiting for packets" in terminal.seen
 
 
 def test_there_is_no_progress_when_stderr_is_no_terminal(tools, ns):

@@ -389,6 +389,8 @@ int capture_run(struct capture *capture, int packet_fd)
 	pace_start(&run.pace);
 	run.progress.shown_ms = clock_ms();
 	write_header(&run);
+	log_record(capture->announce ? LOG_INFO : LOG_DEBUG, "waiting for packets",
+		   LOG_FIELDS(LOG_TEXT("interface", capture->interface)));
 	heartbeat_start(&run.heartbeat, capture->heartbeat);
 	run_until_end(&run);
 	if (run.ending == ENDING_INTERFACE_GONE || run.ending == ENDING_HELPER_GONE)

@@ -17,7 +17,8 @@ struct capture {
 	enum direction direction;
 	uint64_t count, max_size; /* packets and bytes to end at; 0: no limit */
 	int loopback_index;       /* its outgoing copies are left out; 0 for none */
-	bool show_progress;       /* stderr is a terminal */
+	bool announce;            /* that it has begun: somebody looks on */
+	bool show_progress;
 	uint64_t heartbeat;       /* ns; 0: none */
 	struct audience audience; /* started */
 };

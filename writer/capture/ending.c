@@ -74,9 +74,10 @@ void ending_report(enum ending ending, enum output_result output, bool torn)
 		log_record(LOG_INFO, "reached packet count, stopping capture", LOG_NO_FIELDS);
 	if (ending == ENDING_SIZE)
 		log_record(LOG_INFO, "reached maximum size, stopping capture", LOG_NO_FIELDS);
-	if (output == OUTPUT_READER_GONE)
+	/* Ctrl-C ends all of a pipeline: its signal was the reason. */
+	if (output == OUTPUT_READER_GONE && !stop_asked())
 		log_record(LOG_INFO, "the reader of stdout is gone, stopping capture", LOG_NO_FIELDS);
-	else if (output == OUTPUT_ABANDONED)
+	if (output == OUTPUT_ABANDONED)
 		log_record(LOG_WARN,
 			   torn	       ? "the reader of stdout takes nothing, the last packet is incomplete" :
 			   stop_urgent() ? "ended at once, packets were left unwritten" :

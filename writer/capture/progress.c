@@ -18,9 +18,9 @@ void progress_show(struct progress *progress, int64_t now_ms, uint64_t packets, 
 	uint64_t rate = (packets - progress->packets) * 1000 / elapsed_ms;
 	char line[128];
 
-	snprintf(line, sizeof line, "%llu packets, %llu bytes, %llu dropped, %llu packets/s",
-		 (unsigned long long)packets, (unsigned long long)bytes, (unsigned long long)dropped,
-		 (unsigned long long)rate);
+	snprintf(line, sizeof line, "%llu packet%s, %llu bytes, %llu dropped, %llu packets/s",
+		 (unsigned long long)packets, packets == 1 ? "" : "s", (unsigned long long)bytes,
+		 (unsigned long long)dropped, (unsigned long long)rate);
 	*progress = (struct progress){ now_ms, packets };
 	log_progress(line);
 }

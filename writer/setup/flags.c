@@ -54,6 +54,8 @@ static const struct flag FLAGS[] = {
 	{ "no-promisc", FLAG_OFF, FIELD(promiscuous), 0, 0, NULL, "not in promiscuous mode" },
 	{ "no-ssh-guard", FLAG_OFF, FIELD(ssh_guard), 0, 0, NULL,
 	  "do not leave out the ssh session" },
+	{ "no-progress", FLAG_OFF, FIELD(progress), 0, 0, NULL,
+	  "no progress line on a terminal" },
 	{ "list-interfaces", FLAG_ON, FIELD(list_interfaces), 0, 0, NULL,
 	  "list the interfaces and end" },
 	{ "version", FLAG_ON, FIELD(version), 0, 0, NULL, "print the version and end" },
@@ -74,9 +76,47 @@ void flags_print_help(void)
 			 FLAGS[i].value != NULL ? FLAGS[i].value : "");
 		printf("  %-24s %s\n", left, FLAGS[i].help);
 	}
-	puts("\nOne or two dashes, -flag value or -flag=value. Sizes take k, M, G (powers of 1024).\n"
+	puts("\nOne or two dashes, -flag value or -flag=value. Sizes are whole numbers and take\n"
+	     "k, M, G (powers of 1024); durations take h, m, s, ms, us, ns, and fractions.\n"
 	     "Exit status: 0 the capture ended as asked, 1 it could not start or failed, 2 bad\n"
 	     "command line.");
+}
+
+/* As it could be given again: "inout", "30000", "true". The text of a number is `size` bytes. */
+static const char *setting(const struct flag *flag, const struct options *options, char *number, size_t size)
+{
+	const void *field = (const char *)options + flag->offset;
+	const char *choice = flag->value;
+
+	switch (flag->kind) {
+	case FLAG_TEXT:
+		return flag->offset == FIELD(interface) ? options->interface : options->filter;
+	case FLAG_ON:
+	case FLAG_OFF:
+		return *(const bool *)field == (flag->kind == FLAG_ON) ? "true" : "false";
+	case FLAG_CHOICE:
+		for (unsigned int i = 0; i < *(const unsigned int *)field; i++)
+			choice += strcspn(choice, "|") + 1;
+		snprintf(number, size, "%.*s", (int)strcspn(choice, "|"), choice);
+		return number;
+	default:
+		snprintf(number, size, "%llu%s", (unsigned long long)*(const uint64_t *)field,
+			 flag->kind == FLAG_DURATION ? "ns" : "");
+		return number;
+	}
+}
+
+void flags_report(const struct options *options)
+{
+	char numbers[FLAG_COUNT][24];
+	struct log_field fields[FLAG_COUNT + 1];
+
+	memset(fields, 0, sizeof fields);
+	/* The last ones are no settings of a capture. */
+	for (size_t i = 0; FLAGS[i].offset != FIELD(list_interfaces); i++)
+		fields[i] = (struct log_field)LOG_TEXT(
+			FLAGS[i].name, setting(&FLAGS[i], options, numbers[i], sizeof numbers[i]));
+	log_record(LOG_DEBUG, "parsed flags", fields);
 }
 
 static const struct flag *find_flag(const char *name, size_t length)
@@ -106,14 +146,14 @@ static int reject_value(const struct flag *flag, const char *value)
 		break;
 	case FLAG_NUMBER:
 		snprintf(message, sizeof message,
-			 flag->most == UINT64_MAX ? "expected a number of at least %llu" :
-						    "expected a number from %llu to %llu",
+			 flag->most == UINT64_MAX ? "expected a whole number of at least %llu" :
+						    "expected a whole number from %llu to %llu",
 			 (unsigned long long)flag->least, (unsigned long long)flag->most);
 		break;
 	case FLAG_SIZE:
 		snprintf(message, sizeof message,
-			 flag->most == UINT64_MAX ? "expected a size of at least %lluk, such as 500k, 2M or 1G" :
-						    "expected a size from %lluk to %lluM, such as 500k or 2M",
+			 flag->most == UINT64_MAX ? "expected a whole number of at least %lluk, such as 500k, 2M or 1G" :
+						    "expected a whole number from %lluk to %lluM, such as 500k or 2M",
 			 (unsigned long long)flag->least >> 10, (unsigned long long)flag->most >> 20);
 		break;
 	case FLAG_DURATION:
@@ -194,11 +234,15 @@ static int store_boolean(const struct flag *flag, const char *text, bool *field)
 
 static int store_text(const struct flag *flag, struct options *options, const char *text)
 {
+	const bool is_interface = flag->offset == FIELD(interface);
 	size_t length = strlen(text);
 
+	/* Of other flags the last one counts. Who gives two filters means both. */
+	if (!is_interface && options->filter[0] != '\0')
+		return reject("filter given twice by -filter, join the two into one", "-filter", text);
 	if (length < flag->least || length > flag->most)
 		return reject_value(flag, length > 64 ? "(too long)" : text);
-	if (flag->offset == FIELD(interface))
+	if (is_interface)
 		options->interface = text;
 	else
 		memcpy(options->filter, text, length + 1);
@@ -227,6 +271,38 @@ static bool takes_no_value(const struct flag *flag)
 	return flag->kind == FLAG_ON || flag->kind == FLAG_OFF;
 }
 
+/* tcpdump's, that many fingers know. */
+static const char *hint_for(const char *name, size_t length)
+{
+	static const struct {
+		char name;
+		const char *hint;
+	} KNOWN[] = {
+		{ 'i', "it is -interface NAME here" },
+		{ 'w', "pcap goes to stdout: redirect it, > capture.pcap" },
+		{ 'c', "it is -count N here" },
+		{ 's', "it is -snaplen N here" },
+		{ 'D', "it is -list-interfaces here" },
+		{ 'Q', "it is -direction here" },
+		{ 'B', "it is -buffer-size S here" },
+		{ 'p', "it is -no-promisc here" },
+		{ 'n', "leave it out: addresses are not looked up" },
+		{ 'U', "leave it out: packets are written as they come" },
+	};
+
+	for (size_t i = 0; length == 1 && i < sizeof KNOWN / sizeof *KNOWN; i++)
+		if (KNOWN[i].name == *name)
+			return KNOWN[i].hint;
+	return "see -help";
+}
+
+static int reject_unknown(const char *argument, const char *name, size_t length)
+{
+	log_record(LOG_ERROR, "unknown flag",
+		   LOG_FIELDS(LOG_TEXT("flag", argument), LOG_TEXT("hint", hint_for(name, length))));
+	return -1;
+}
+
 /* One flag at argv[*next], which moves past it and its value. */
 static int parse_flag(struct options *options, char *const *argv, int *next)
 {
@@ -237,7 +313,7 @@ static int parse_flag(struct options *options, char *const *argv, int *next)
 	const struct flag *flag = find_flag(name, length);
 
 	if (flag == NULL)
-		return reject("unknown flag, see -help", argument, value != NULL ? value : "");
+		return reject_unknown(argument, name, length);
 	if (value == NULL && takes_no_value(flag))
 		value = "true";
 	if (value == NULL && argv[*next] != NULL)
@@ -297,6 +373,7 @@ int flags_parse(struct options *options, int argc, char *const *argv)
 	options->snaplen = SNAPLEN_NOT_GIVEN;
 	options->buffer_size = BUFFER_BYTES_DEFAULT;
 	options->promiscuous = true;
+	options->progress = true;
 	options->ssh_guard = true;
 	while (next < argc && argv[next][0] == '-' && argv[next][1] != '\0') {
 		if (strcmp(argv[next], "--") == 0) {

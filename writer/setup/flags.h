@@ -28,6 +28,7 @@ struct options {
 	bool nano;
 	bool cooked_v1;
 	bool promiscuous;
+	bool progress;
 	bool ssh_guard;
 	bool stop_at_eof;
 	bool list_interfaces;
@@ -40,6 +41,9 @@ struct options {
  * -1 after one ERROR line that names the flag and what was expected.
  */
 int flags_parse(struct options *options, int argc, char *const *argv);
+
+/* One DEBUG line: the settings of a capture. */
+void flags_report(const struct options *options);
 
 /* Writes the usage text to stdout. */
 void flags_print_help(void);

@@ -165,24 +165,38 @@ const char *interfaces_own_name(const char *name)
 	return index != 0 && if_indextoname(index, own) != NULL ? own : name;
 }
 
-void interfaces_report_unknown(const char *name)
+/* The names there are, with blanks between them: NAMES_SIZE bytes. */
+static void list_names(char *names)
 {
 	CLEANUP(cleanup_ifaddrs) struct ifaddrs *list = NULL;
-	char names[NAMES_SIZE];
 	size_t used = 0;
 
 	if (getifaddrs(&list) != 0)
 		list = NULL;
 	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next)
-		if (is_link(entry) && used + IFNAMSIZ + 1 < sizeof names)
-			used += (size_t)snprintf(names + used, sizeof names - used, "%s ", entry->ifa_name);
-	snprintf(names + used, sizeof names - used, "any");
-	if (name == NULL)
-		log_record(LOG_ERROR, "-interface is required",
-			   LOG_FIELDS(LOG_TEXT("flag", "-interface"), LOG_TEXT("expected", names)));
-	else
-		log_record(LOG_ERROR, "no such interface",
-			   LOG_FIELDS(LOG_TEXT("interface", name), LOG_TEXT("available", names)));
+		if (is_link(entry) && used + IFNAMSIZ + 1 < NAMES_SIZE)
+			used += (size_t)snprintf(names + used, NAMES_SIZE - used, "%s ", entry->ifa_name);
+	snprintf(names + used, NAMES_SIZE - used, "any");
+}
+
+void interfaces_report_unknown(const char *name)
+{
+	char names[NAMES_SIZE];
+
+	list_names(names);
+	log_record(LOG_ERROR, "no such interface",
+		   LOG_FIELDS(LOG_TEXT("interface", name), LOG_TEXT("available", names)));
+}
+
+void interfaces_report_missing(const char *words)
+{
+	char names[NAMES_SIZE], hint[64 + IF_NAMESIZE] = "see -help";
+
+	list_names(names);
+	if (if_nametoindex(words) != 0 || strcmp(words, "any") == 0)
+		snprintf(hint, sizeof hint, "write cf-pcap -interface %s", words);
+	log_record(LOG_ERROR, "-interface is required",
+		   LOG_FIELDS(LOG_TEXT("flag", "-interface"), LOG_TEXT("expected", names), LOG_TEXT("hint", hint)));
 }
 
 static void examine(const struct ifaddrs *entry, const char *name, struct interface_facts *facts)

@@ -8,8 +8,11 @@
 /* Prints name, state, link type and addresses of each to stdout, unflushed. Returns 0, or -1 after a message. */
 int interfaces_list(void);
 
-/* One ERROR line: there is no such interface (NULL: none was given), and those there are. */
+/* One ERROR line: there is no such interface, and those there are. */
 void interfaces_report_unknown(const char *name);
+
+/* One ERROR line: none was given, but perhaps its name alone, as these words. */
+void interfaces_report_missing(const char *words);
 
 /* An alternative name (`ip link property add`) is turned into the interface's own, any other stays. */
 const char *interfaces_own_name(const char *name);

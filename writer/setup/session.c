@@ -185,7 +185,11 @@ static int ask_helper(const struct open_request *request, struct open_reply *rep
 /* libpcap's own words, except where they are none: the helper's memory is limited. */
 static const char *filter_refusal(const struct open_reply *reply)
 {
-	return strcmp(reply->text, "malloc") == 0 ? "it takes too much memory to compile" : reply->text;
+	if (strcmp(reply->text, "malloc") == 0)
+		return "it takes too much memory to compile";
+	if (strstr(reply->text, "only on PF linktype") != NULL)
+		return "ifname, on and the like are for OpenBSD's PF: one interface is chosen by -interface";
+	return reply->text;
 }
 
 /* Before Linux 6.8 the default is 20480 bytes, some 1,500 instructions. */
