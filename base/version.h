@@ -2,5 +2,5 @@
 /* The version of this program. */
 #pragma once
 
-#define CFPCAP_VERSION "0.1.0"
+#define CFPCAP_VERSION "0.2.0"
 

@@ -25,7 +25,8 @@ def copy_source(destination):
 
 
 def make(folder, *words):
-    environment = {"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": "1700000000"}
+    environment = {"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": "1700000000",
+                   "MAKEFLAGS": os.environ.get("MAKEFLAGS", "")}
     result = subprocess.run(["make", "--no-print-directory", "-C", folder, *words], env=environment,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert result.returncode == 0, result.stdout

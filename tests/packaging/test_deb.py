@@ -125,7 +125,9 @@ def test_package_is_lintian_clean(build):
     result = subprocess.run(["lintian", "--allow-root", "--pedantic", "--display-info", "--fail-on",
                              "error,warning,info,pedantic", changes], stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True)
-    assert (result.returncode, result.stdout) == (0, "")
+    # debhelper copies the field, and a package of symbols has no overrides.
+    newer = "W: cf-pcap-dbgsym: unknown-field Static-Built-Using\n"
+    assert result.stdout.replace(newer, "") == "" and result.returncode in (0, 2)
 
 
 def test_package_has_the_version_of_the_program(package, tools):
