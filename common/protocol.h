@@ -66,7 +66,8 @@ enum open_flag {
 	OPEN_PROMISCUOUS = 1,
 	OPEN_IGNORE_OUTGOING = 2, /* PACKET_IGNORE_OUTGOING, packet(7) */
 	OPEN_COOKED_V1 = 4,       /* LINUX_SLL instead of LINUX_SLL2 on "any" */
-	OPEN_FLAGS_ALL = 7,
+	OPEN_HEADERS_ONLY = 8,    /* of each packet no more than its headers */
+	OPEN_FLAGS_ALL = 15,
 };
 
 struct open_request {

@@ -65,6 +65,7 @@ static void nothing_given_means_the_defaults(void **state)
 	assert_int_equal(options.max_size, 0);
 	assert_int_equal(options.direction, DIRECTION_INOUT);
 	assert_int_equal(options.format, FORMAT_PCAP);
+	assert_int_equal(options.headers_only, WISH_UNSAID);
 	assert_true(options.promiscuous && options.ssh_guard && options.progress);
 	assert_false(options.verbose || options.nano || options.cooked_v1 || options.list_interfaces ||
 		     options.version || options.help);
@@ -144,6 +145,19 @@ static void a_boolean_takes_the_words_of_go(void **state)
 	ASSERT_REFUSED("flag=-v", "-v=yes");
 	ASSERT_REFUSED("flag=-nano", "-nano=");
 	ASSERT_REFUSED("flag=-no-promisc", "-no-promisc=2");
+}
+
+static void headers_only_tells_a_no_from_nothing_said(void **state)
+{
+	(void)state;
+	ASSERT_TAKEN("-headers-only");
+	assert_int_equal(options.headers_only, WISH_YES);
+	ASSERT_TAKEN("-headers-only=false");
+	assert_int_equal(options.headers_only, WISH_NO);
+	ASSERT_TAKEN("-headers-only=false", "--headers-only=1", "tcp");
+	assert_int_equal(options.headers_only, WISH_YES);
+	assert_string_equal(options.filter, "tcp");
+	ASSERT_REFUSED("flag=-headers-only", "-headers-only=maybe");
 }
 
 static void a_boolean_takes_no_word_behind_it(void **state)
@@ -369,6 +383,7 @@ int main(void)
 		cmocka_unit_test(a_value_may_begin_with_a_dash_or_hold_equal_signs),
 		cmocka_unit_test(every_flag_reaches_its_option),
 		cmocka_unit_test(a_boolean_takes_the_words_of_go),
+		cmocka_unit_test(headers_only_tells_a_no_from_nothing_said),
 		cmocka_unit_test(a_boolean_takes_no_word_behind_it),
 		cmocka_unit_test(snaplen_0_means_the_most),
 		cmocka_unit_test(numbers_out_of_range_are_refused),

@@ -14,7 +14,7 @@
 #define MAX_SIZE_LEAST 1024
 #define HEARTBEAT_LEAST 10000000 /* ns: more often would be traffic of its own */
 
-enum flag_kind { FLAG_TEXT, FLAG_NUMBER, FLAG_SIZE, FLAG_DURATION, FLAG_ON, FLAG_OFF, FLAG_CHOICE };
+enum flag_kind { FLAG_TEXT, FLAG_NUMBER, FLAG_SIZE, FLAG_DURATION, FLAG_ON, FLAG_OFF, FLAG_WISH, FLAG_CHOICE };
 
 struct flag {
 	const char *name;
@@ -32,6 +32,8 @@ static const struct flag FLAGS[] = {
 	  "where to capture; \"any\" for all interfaces" },
 	{ "snaplen", FLAG_NUMBER, FIELD(snaplen), 0, SNAPLEN_MAX, "N",
 	  "bytes kept of each packet (default 262144, and so is 0)" },
+	{ "headers-only", FLAG_WISH, FIELD(headers_only), 0, 0, NULL,
+	  "keep the headers of each packet, and no payload" },
 	{ "filter", FLAG_TEXT, FIELD(filter), 0, FILTER_TEXT_SIZE - 1, "EXPR",
 	  "what to capture, pcap-filter(7); or as the last words" },
 	{ "v", FLAG_ON, FIELD(verbose), 0, 0, NULL, "debug messages" },
@@ -232,6 +234,16 @@ static int store_boolean(const struct flag *flag, const char *text, bool *field)
 	return 0;
 }
 
+static int store_wish(const struct flag *flag, const char *text, enum wish *field)
+{
+	bool value;
+
+	if (parse_boolean(text, &value) != 0)
+		return reject_value(flag, text);
+	*field = value ? WISH_YES : WISH_NO;
+	return 0;
+}
+
 static int store_text(const struct flag *flag, struct options *options, const char *text)
 {
 	const bool is_interface = flag->offset == FIELD(interface);
@@ -259,6 +271,8 @@ static int store(const struct flag *flag, struct options *options, const char *t
 	case FLAG_ON:
 	case FLAG_OFF:
 		return store_boolean(flag, text, field);
+	case FLAG_WISH:
+		return store_wish(flag, text, field);
 	case FLAG_CHOICE:
 		return parse_choice(flag->value, text, field) != 0 ? reject_value(flag, text) : 0;
 	default:
@@ -268,7 +282,7 @@ static int store(const struct flag *flag, struct options *options, const char *t
 
 static bool takes_no_value(const struct flag *flag)
 {
-	return flag->kind == FLAG_ON || flag->kind == FLAG_OFF;
+	return flag->kind == FLAG_ON || flag->kind == FLAG_OFF || flag->kind == FLAG_WISH;
 }
 
 /* tcpdump's, that many fingers know. */

@@ -12,6 +12,8 @@
 #define BUFFER_BYTES_LEAST (256u << 10)
 #define BUFFER_BYTES_DEFAULT (32u << 20)
 
+enum wish { WISH_UNSAID, WISH_NO, WISH_YES };
+
 struct options {
 	const char *interface; /* NULL until given */
 	char filter[FILTER_TEXT_SIZE];
@@ -24,6 +26,7 @@ struct options {
 	uint64_t heartbeat;   /* nanoseconds; 0: none */
 	enum direction direction;
 	enum file_format format;
+	enum wish headers_only; /* that the user said no is not the same as nothing said */
 	bool verbose;
 	bool nano;
 	bool cooked_v1;

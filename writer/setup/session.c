@@ -76,6 +76,8 @@ static void fill_request(struct open_request *request, const struct options *opt
 		request->flags |= OPEN_IGNORE_OUTGOING;
 	if (options->cooked_v1)
 		request->flags |= OPEN_COOKED_V1;
+	if (options->headers_only == WISH_YES)
+		request->flags |= OPEN_HEADERS_ONLY;
 	/* All three were measured when they were made: they fit. */
 	protocol_copy_text(request->interface, sizeof request->interface, options->interface);
 	protocol_copy_text(request->guard, sizeof request->guard, guard);
