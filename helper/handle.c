@@ -11,7 +11,9 @@
 #include <sys/time.h>
 
 #include "common/joined_filter.h"
+#include "headers.h"
 #include "libpcap_calls.h"
+#include "program.h"
 
 #define COMPILE_LIMIT_SECONDS 5 /* of CPU time: 300 hosts take 2 */
 #define OPTIMIZED_SOON 512      /* instructions: libpcap's optimizer takes long for many more */
@@ -87,18 +89,35 @@ static int compile_guarded(pcap_t *handle, const struct open_request *request, c
 }
 
 /* Fanout forgets PACKET_IGNORE_OUTGOING on some kernels, and lo would show each packet twice. */
-static struct bpf_program without_outgoing(const struct bpf_program *program)
+static void leave_out_outgoing(struct program *program)
 {
-	static struct bpf_insn longer[BPF_MAXINSNS] = {
+	static const struct bpf_insn FIRST[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 
-	if (program->bf_len > BPF_MAXINSNS - 3)
-		return *program; /* no room: the writer drops the copies itself */
-	memcpy(longer + 3, program->bf_insns, program->bf_len * sizeof *longer);
-	return (struct bpf_program){ program->bf_len + 3, longer };
+	if (program->first >= 3) /* no room: the writer drops the copies itself */
+		program_put(program, FIRST, 3);
+}
+
+/* What the kernel is to run: where the filter lets a packet through, how much of it is kept. */
+static bool complete(struct bpf_program *filter, const struct open_request *request, int link_type)
+{
+	static struct program whole;
+	unsigned int accepted = 0;
+
+	program_begin(&whole);
+	if ((request->flags & OPEN_HEADERS_ONLY) != 0) {
+		accepted = headers_put(&whole, link_type, request->snaplen);
+		if (accepted == 0)
+			return false;
+	}
+	program_put_filter(&whole, filter, accepted);
+	if ((request->flags & OPEN_IGNORE_OUTGOING) != 0)
+		leave_out_outgoing(&whole);
+	*filter = (struct bpf_program){ BPF_MAXINSNS - whole.first, whole.code + whole.first };
+	return !whole.too_long;
 }
 
 /*
@@ -145,12 +164,15 @@ static bool kernel_runs(int fd, const struct bpf_program *program, int link_type
 	return true;
 }
 
-static bool attach(pcap_t *handle, const struct open_request *request, struct bpf_program *program,
-		   const struct open_reply *reply)
+/* Returns NULL, or why the kernel does not run it. */
+static const char *attach(pcap_t *handle, const struct open_request *request, struct bpf_program *program,
+			  const struct open_reply *reply)
 {
-	if ((request->flags & OPEN_IGNORE_OUTGOING) != 0)
-		*program = without_outgoing(program);
-	return pcap_setfilter(handle, program) == 0 && kernel_runs(pcap_fileno(handle), program, reply->link_type);
+	if (!complete(program, request, reply->link_type))
+		return "it takes more than the kernel's 4096 instructions, those of -headers-only included";
+	return pcap_setfilter(handle, program) == 0 &&
+			       kernel_runs(pcap_fileno(handle), program, reply->link_type) ?
+		       NULL : "the kernel cannot run this filter on this interface";
 }
 
 /* Returns 0, or -1 with a refusal. */
@@ -158,18 +180,19 @@ static int set_filter(pcap_t *handle, const struct open_request *request, struct
 {
 	static char joined[JOINED_FILTER_SIZE];
 	struct bpf_program program;
+	const char *failed;
 
 	joined_filter(joined, request->guard, request->filter);
 	if (compile_guarded(handle, request, joined, &program, reply) != 0)
 		return -1;
+	failed = attach(handle, request, &program, reply);
 	/* Optimized, a filter that is too large for the kernel may fit. */
-	if (attach(handle, request, &program, reply) ||
-	    (pcap_compile(handle, &program, joined, 1, request->netmask) == 0 &&
-	     attach(handle, request, &program, reply)))
+	if (failed != NULL && pcap_compile(handle, &program, joined, 1, request->netmask) == 0)
+		failed = attach(handle, request, &program, reply);
+	if (failed == NULL)
 		return 0;
 	reply->filter_bytes = program.bf_len * (uint32_t)sizeof(struct sock_filter);
-	return refuse(reply, OPEN_REFUSED_FILTER_KERNEL, libpcap_calls_error(),
-		      "the kernel cannot run this filter on this interface");
+	return refuse(reply, OPEN_REFUSED_FILTER_KERNEL, libpcap_calls_error(), failed);
 }
 
 static void limit_compiling(time_t seconds)

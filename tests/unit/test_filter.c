@@ -225,14 +225,77 @@ static void outgoing_packets_are_left_out_first_of_all(void **state)
 
 	(void)state;
 	assert_int_equal(compile_on(DLT_EN10MB, "", "tcp"), 0);
-	longer = without_outgoing(&program);
+	request.flags = OPEN_IGNORE_OUTGOING;
+	longer = program;
+	assert_true(complete(&longer, &request, DLT_EN10MB));
 	assert_int_equal(longer.bf_len, program.bf_len + 3);
 	assert_int_equal(longer.bf_insns[0].k, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_PKTTYPE));
 	assert_int_equal(longer.bf_insns[1].k, PACKET_OUTGOING);
 	assert_memory_equal(longer.bf_insns + 3, program.bf_insns, program.bf_len * sizeof *program.bf_insns);
-	program.bf_len = BPF_MAXINSNS - 2;
-	assert_int_equal(without_outgoing(&program).bf_len, BPF_MAXINSNS - 2);
-	program.bf_len = longer.bf_len - 3;
+}
+
+static struct bpf_insn many[BPF_MAXINSNS + 1];
+
+/* Of so many instructions, with this flag. The last two return. */
+static bool completes(unsigned int length, uint32_t flags)
+{
+	struct bpf_program filter = { length, many };
+
+	for (unsigned int i = 0; i < COUNT_OF(many); i++)
+		many[i] = (struct bpf_insn)BPF_STMT(BPF_RET | BPF_K, i == length - 2 ? SNAPLEN_MAX : 0);
+	request.flags = flags;
+	request.snaplen = SNAPLEN_MAX;
+	return complete(&filter, &request, DLT_EN10MB) && filter.bf_len <= BPF_MAXINSNS;
+}
+
+static void a_filter_that_is_too_long_for_the_kernel_is_refused(void **state)
+{
+	static struct program tail;
+	unsigned int room;
+
+	(void)state;
+	program_begin(&tail);
+	room = headers_put(&tail, DLT_EN10MB, SNAPLEN_MAX);
+	assert_true(completes(BPF_MAXINSNS, 0));
+	assert_false(completes(BPF_MAXINSNS + 1, 0));
+	assert_true(completes(BPF_MAXINSNS, OPEN_IGNORE_OUTGOING)); /* then the writer does that */
+	assert_true(completes(room, OPEN_HEADERS_ONLY));
+	assert_false(completes(room + 1, OPEN_HEADERS_ONLY));
+	assert_true(completes(room, OPEN_HEADERS_ONLY | OPEN_IGNORE_OUTGOING));
+	assert_false(completes(BPF_MAXINSNS, OPEN_HEADERS_ONLY));
+}
+
+/* Whichever way a filter accepts a packet. */
+static void nothing_but_headers_is_accepted(void **state)
+{
+	static const char *const FILTERS[] = { "", "tcp", "port 80 or port 81", "len > 1 or ip6", "not udp",
+					       "tcp[0:2] = 80 or tcp[2:2] = 80", "ip[0] & 0xf = 5 and not port 9" };
+	const uint8_t packet[200] = { [ETHERTYPE_OFFSET] = 0x08, 0x00, [IP_OFFSET] = 0x45,
+				      [IP_OFFSET + 9] = IPPROTO_TCP, [IP_OFFSET + 21] = 80, [IP_OFFSET + 32] = 0x80 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(FILTERS); i++) {
+		struct bpf_program whole;
+		assert_int_equal(compile_with_guard(FILTERS[i]), 0);
+		whole = program;
+		request.flags = OPEN_HEADERS_ONLY;
+		request.snaplen = SNAPLEN_MAX;
+		assert_true(complete(&whole, &request, DLT_EN10MB));
+		assert_int_equal(bpf_filter(whole.bf_insns, packet, sizeof packet, sizeof packet), 14 + 20 + 32);
+		for (unsigned int j = 0; j < program.bf_len; j++)
+			assert_true(BPF_CLASS(whole.bf_insns[j].code) != BPF_RET || whole.bf_insns[j].k == 0);
+	}
+}
+
+static void without_a_way_to_tell_the_headers_there_is_no_filter(void **state)
+{
+	struct bpf_program whole;
+
+	(void)state;
+	assert_int_equal(compile_on(DLT_IEEE802_11, "", ""), 0);
+	whole = program;
+	request.flags = OPEN_HEADERS_ONLY;
+	assert_false(complete(&whole, &request, DLT_IEEE802_11));
 }
 
 static void the_longest_filter_fits_beside_the_longest_guard(void **state)
@@ -267,6 +330,9 @@ int main(void)
 		cmocka_unit_test_teardown(the_true_reason_is_the_same_with_and_without_a_guard, finish),
 		cmocka_unit_test_teardown(loads_from_a_cooked_header_are_whole_fields, finish),
 		cmocka_unit_test_teardown(outgoing_packets_are_left_out_first_of_all, finish),
+		cmocka_unit_test_teardown(a_filter_that_is_too_long_for_the_kernel_is_refused, finish),
+		cmocka_unit_test_teardown(nothing_but_headers_is_accepted, finish),
+		cmocka_unit_test_teardown(without_a_way_to_tell_the_headers_there_is_no_filter, finish),
 		cmocka_unit_test_teardown(the_longest_filter_fits_beside_the_longest_guard, finish),
 	};
 

@@ -1,0 +1,15 @@
+/* helper: what runs with the capability. */
+/* How much of a packet its headers are. */
+#pragma once
+
+#include <stdint.h>
+
+#include "program.h"
+
+/*
+ * Puts what returns the length of a packet's headers, at most snaplen, or where there are none that
+ * it knows HEADERS_UNKNOWN bytes. Returns where that starts; 0 for a link type that it does not know.
+ */
+unsigned int headers_put(struct program *program, int link_type, uint32_t snaplen);
+
+#define HEADERS_UNKNOWN 64u /* bytes of the file's record, a VLAN tag that the kernel took out of it apart */

@@ -1,0 +1,34 @@
+/* helper: what runs with the capability. */
+/*
+ * A BPF program, put together from its end to its start. BPF jumps forward only, so where a jump leads to
+ * is always there already.
+ */
+#pragma once
+
+#include <linux/filter.h>
+#include <pcap/pcap.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct program {
+	struct bpf_insn code[BPF_MAXINSNS]; /* used from `first` on */
+	unsigned int first;
+	bool too_long; /* something found no room: of no use */
+};
+
+void program_begin(struct program *program);
+
+/* These put instructions in front of all others and return where the first of them stands. */
+unsigned int program_put(struct program *program, const struct bpf_insn *run, size_t count);
+unsigned int program_jump(struct program *program, unsigned int target);
+
+/* A jump of this code and k to one of two places, however far. */
+unsigned int program_test(struct program *program, unsigned short code, bpf_u_int32 k, unsigned int yes,
+			  unsigned int no);
+
+/* Puts a filter. Where it accepts a packet it goes on at `accepted`, unless that is 0. */
+void program_put_filter(struct program *program, const struct bpf_program *filter, unsigned int accepted);
+
+#define PROGRAM_PUT(program, ...)                                          \
+	program_put(program, (const struct bpf_insn[]){ __VA_ARGS__ },     \
+		    sizeof(const struct bpf_insn[]){ __VA_ARGS__ } / sizeof(struct bpf_insn))
