@@ -15,8 +15,8 @@ import subprocess
 import sys
 import time
 
-from bench.rig import (CAPTURE_CPU, FILE_HEADER, RECORD_HEADER, RING_MIB, TRAFFIC_CPU, Rig, is_sound,
-                       peer_tools, spawn, tcpdump_unbuffered, warm_memory)
+from bench.rig import (CAPTURE_CPU, FILE_HEADER, RECORD_HEADER, RING_MIB, TCP_HEADERS, TRAFFIC_CPU, Rig, is_sound,
+                       peer_tools, spawn, tcpdump_of_tcp, tcpdump_unbuffered, warm_memory)
 from support import summary
 
 SIZES = (64, 512, 1514)
@@ -24,6 +24,7 @@ COST_RATE = 50_000
 # Of tcpdump's cost, by sink and frame size.
 COST_TARGETS = {"pipe": (0.50, 0.50, 0.50), "file": (0.65, 0.60, 0.75), "lo": (0.40, 0.40, 0.40)}
 FLOOR_TARGET = 1.15
+HEADERS_TARGETS = {"tcpdump": 0.20, "tcpdump -s 66": 0.80}  # of TCP packets of 1514 B
 BURST_PACKETS, SEARCH_FROM = 100_000, 20_000
 SLOW_READER, SLOW_OFFERED, SLOW_SIZE = 10_000_000, 50_000_000, 512  # bytes per second, bytes
 
@@ -73,15 +74,15 @@ def file_bytes(size, packets):
     return FILE_HEADER + packets * (RECORD_HEADER + size)
 
 
-def measure(rig, tool, size, sink="pipe", interface="cap0", **traffic):
-    """One run under traffic. Returns what gen.c reports, extended by what came out."""
+def measure(rig, tool, size, sink="pipe", interface="cap0", kept=None, **traffic):
+    """One run under traffic, of whose packets `kept` bytes come out. Returns what gen.c reports, and what came out."""
     if sink == "file":
         warm_memory(file_bytes(size, traffic["count"]))
     run = rig.start(tool, sink=sink, interface=interface).wait_ready()
     result = run.send([size], **traffic)
-    run.settle(file_bytes(size, result["offered"]))
+    run.settle(file_bytes(kept or size, result["offered"]))
     _, report = run.stop()
-    result.update(report, lost=result["offered"] - report["records"], sound=is_sound(report),
+    result.update(report, lost=result["offered"] - report["records"], sound=is_sound(report, cut=kept is not None),
                   microseconds=run.cpu / max(report["records"], 1) * 1e6)
     note(f"{tool.name}, {size} B, {sink} {interface}: {result['microseconds']:.3f} us/packet, "
          f"offered {result['offered']} at {result['offered'] / result['seconds']:.0f}/s, "
@@ -145,6 +146,37 @@ def flood(rig, plan, table):
     table.add("flood of 1514 B into a pipe, lost", "no worse than the floor",
               ", ".join(f"{name} {spread(values, '{:.1f}')} %" for name, values in losses.items()),
               typical["cf-pcap"] <= min(typical[floor.name] for floor in rig.floors()))
+
+
+def headers(rig, plan, table):
+    """TCP packets of 1514 bytes, of which the headers are kept."""
+    tools = [(rig.headers_only(), TCP_HEADERS), (tcpdump_of_tcp("tcpdump", 65535), 1514),
+             (tcpdump_of_tcp("tcpdump -s 66", TCP_HEADERS), TCP_HEADERS)]
+    results = {tool.name: [] for tool, _ in tools}
+    for number in range(plan.rounds):
+        for tool, kept in rotated(tools, number):
+            results[tool.name].append(measure(rig, tool, 1514, kept=kept, tcp=True, count=plan.cost_packets,
+                                              rate=COST_RATE))
+    ours = tools[0][0].name
+    absolute = ", ".join(f"{name} {spread([r['microseconds'] for r in runs], '{:.3f}')}"
+                         for name, runs in results.items())
+    sound = all(r["sound"] and r["bytes"] == file_bytes(TCP_HEADERS, r["records"]) for r in results[ours])
+    for reference, target in HEADERS_TARGETS.items():
+        measured = ratio(results, ours, reference)
+        table.add(f"headers of TCP, 1514 B, of {reference}", f"≤ {target:.2f}", f"{measured:.2f}; µs: {absolute}",
+                  measured <= target and sound)
+    add_headers_flood(rig, plan, table, tools)
+
+
+def add_headers_flood(rig, plan, table, tools):
+    lost = {tool.name: [] for tool, _ in tools}
+    for number in range(plan.flood_rounds):
+        for tool, kept in rotated(tools, number):
+            result = measure(rig, tool, 1514, kept=kept, tcp=True, seconds=plan.flood_seconds)
+            lost[tool.name].append(100 * result["lost"] / result["offered"])
+    table.add("flood of 1514 B, headers of TCP, lost", "0",
+              ", ".join(f"{name} {spread(values, '{:.1f}')} %" for name, values in lost.items()),
+              max(lost[tools[0][0].name]) == 0)
 
 
 def lossless_rate(rig, plan, tool, size, rate):
@@ -316,6 +348,7 @@ MEASUREMENTS = {
     "file": lambda *words: cost(*words, "file"),
     "lo": lambda *words: cost(*words, "lo"),
     "flood": flood,
+    "headers": headers,
     "burst": burst,
     "search": search,
     "latency": latency,

@@ -1,6 +1,7 @@
 /*
  * Sends numbered UDP packets at a given rate and prints as JSON how it went. Two ways: frames through
- * a packet socket past the queueing discipline (-i), or datagrams to 127.0.0.1 (without -i).
+ * a packet socket past the queueing discipline (-i), of TCP if wanted (-T), or datagrams to 127.0.0.1
+ * (without -i).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,8 @@ struct plan {
 	uint64_t count;
 	double rate; /* packets per second, 0 for as fast as possible */
 	double seconds;
+	bool tcp;
+	uint32_t payload_offset;
 };
 
 struct batch {
@@ -74,16 +78,17 @@ static void parse(struct plan *plan, int argc, char **argv)
 {
 	int option;
 
-	*plan = (struct plan){ .count = UINT64_MAX, .seconds = 60 };
-	while ((option = getopt(argc, argv, "i:s:n:r:t:")) != -1) {
+	*plan = (struct plan){ .count = UINT64_MAX, .seconds = 60, .payload_offset = PAYLOAD_OFFSET };
+	while ((option = getopt(argc, argv, "i:s:n:r:t:T")) != -1) {
 		switch (option) {
 		case 'i': plan->interface = optarg; break;
 		case 's': parse_sizes(plan, optarg); break;
 		case 'n': plan->count = strtoull(optarg, NULL, 10); break;
 		case 'r': plan->rate = atof(optarg); break;
 		case 't': plan->seconds = atof(optarg); break;
+		case 'T': plan->tcp = true, plan->payload_offset = TCP_PAYLOAD_OFFSET; break;
 		default:
-			fputs("gen [-i INTERFACE] -s SIZE,... [-n COUNT] [-r RATE] [-t SECONDS]\n", stderr);
+			fputs("gen [-i INTERFACE [-T]] -s SIZE,... [-n COUNT] [-r RATE] [-t SECONDS]\n", stderr);
 			exit(2);
 		}
 	}
@@ -138,35 +143,55 @@ static uint32_t ip_checksum(const uint8_t *header)
 	return ~(sum + (sum >> 16));
 }
 
+static void put_udp(uint8_t *udp, uint32_t size)
+{
+	put16(udp, 12345);
+	put16(udp + 2, PAYLOAD_PORT);
+	put16(udp + 4, size);
+}
+
+/* As a connection's segments have it: with a timestamp for an option. */
+static void put_tcp(uint8_t *tcp)
+{
+	static const uint8_t timestamp[] = { 1, 1, 8, 10 };
+
+	put16(tcp, 12345);
+	put16(tcp + 2, PAYLOAD_PORT);
+	tcp[12] = 8 << 4;
+	tcp[13] = 0x10; /* ACK */
+	memcpy(tcp + 20, timestamp, sizeof timestamp);
+}
+
 /* To an address that is nobody's: the network stack drops it behind the packet sockets. */
-static void make_frame(uint8_t *frame, uint32_t size)
+static void make_frame(uint8_t *frame, uint32_t size, const struct plan *plan)
 {
 	static const uint8_t ethernet[] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0 };
-	uint8_t *ip = frame + sizeof ethernet, *udp = ip + 20;
+	uint8_t *ip = frame + sizeof ethernet;
 
-	memset(frame, 0, PAYLOAD_OFFSET);
+	memset(frame, 0, plan->payload_offset);
 	memcpy(frame, ethernet, sizeof ethernet);
 	ip[0] = 0x45;
 	put16(ip + 2, size - (uint32_t)sizeof ethernet);
 	ip[8] = 64;
-	ip[9] = IPPROTO_UDP;
+	ip[9] = plan->tcp ? IPPROTO_TCP : IPPROTO_UDP;
 	memcpy(ip + 12, (const uint8_t[]){ 198, 18, 0, 1, 198, 18, 0, 2 }, 8); /* RFC 2544 */
 	put16(ip + 10, ip_checksum(ip));
-	put16(udp, 12345);
-	put16(udp + 2, PAYLOAD_PORT);
-	put16(udp + 4, size - 34);
-	for (uint32_t i = PAYLOAD_OFFSET; i < size; i++)
+	if (plan->tcp)
+		put_tcp(ip + 20);
+	else
+		put_udp(ip + 20, size - 34);
+	for (uint32_t i = plan->payload_offset; i < size; i++)
 		frame[i] = payload_fill(i);
 }
 
 static void prepare(struct batch *batch, const struct plan *plan)
 {
 	for (int i = 0; i < BATCH_MOST; i++) {
-		make_frame(batch->frames[i], FRAME_MOST);
+		make_frame(batch->frames[i], FRAME_MOST, plan);
 		batch->messages[i].msg_hdr = (struct msghdr){ .msg_iov = &batch->vectors[i],
 							      .msg_iovlen = 1 };
 		if (plan->size_count == 1)
-			make_frame(batch->frames[i], plan->sizes[0]);
+			make_frame(batch->frames[i], plan->sizes[0], plan);
 	}
 }
 
@@ -180,8 +205,8 @@ static void number_packet(struct batch *batch, unsigned int slot, const struct p
 	uint32_t skipped = plan->interface != NULL ? 0 : PAYLOAD_OFFSET;
 
 	if (plan->size_count > 1)
-		make_frame(frame, size);
-	memcpy(frame + PAYLOAD_OFFSET, &payload, sizeof payload);
+		make_frame(frame, size, plan);
+	memcpy(frame + plan->payload_offset, &payload, sizeof payload);
 	memcpy(frame + size - sizeof tail, &tail, sizeof tail);
 	batch->vectors[slot] = (struct iovec){ frame + skipped, size - skipped };
 }

@@ -6,9 +6,10 @@
 #include <time.h>
 
 #define PAYLOAD_OFFSET 42 /* behind Ethernet, IPv4 and UDP */
+#define TCP_PAYLOAD_OFFSET 66 /* behind a timestamp option: check.c does not look there */
 #define PAYLOAD_MAGIC 0x63667063u
 #define PAYLOAD_PORT 9999
-#define FRAME_LEAST 64
+#define FRAME_LEAST 64 /* of TCP, 88 */
 #define FRAME_MOST 1514
 
 struct payload {

@@ -16,6 +16,7 @@ from support import USER, Namespace, become_user, enter_namespace, ip, wait_unti
 
 ROOT = Path(__file__).resolve().parents[2]
 FILTER = "udp port 9999"
+TCP_FILTER, TCP_HEADERS = "tcp port 9999", 66  # gen -T: Ethernet, IPv4, TCP with a timestamp
 SNAPLEN = "65535"
 RING_MIB = 32  # the default of cf-pcap; the floors get the same
 CAPTURE_CPU, TRAFFIC_CPU = 0, 1
@@ -40,12 +41,16 @@ def peer_tools():
     return [Tool("tcpdump", tcpdump, settle=1.2), Tool("dumpcap", dumpcap, settle=0.7)]
 
 
+def tcpdump_of_tcp(name, snaplen):
+    return Tool(name, ["tcpdump", "-i", "{interface}", "-s", snaplen, "-w", "-", TCP_FILTER], settle=1.2)
+
+
 def tcpdump_unbuffered():
     return Tool("tcpdump -U", ["tcpdump", "-U", *peer_tools()[0].argv[1:]], settle=1.2, prompt=True)
 
 
-def cf_pcap(binary, name="cf-pcap", flags=()):
-    argv = [binary, "-interface", "{interface}", "-snaplen", SNAPLEN, *flags, "-filter", FILTER]
+def cf_pcap(binary, name="cf-pcap", flags=(), expression=FILTER):
+    argv = [binary, "-interface", "{interface}", "-snaplen", SNAPLEN, *flags, "-filter", expression]
     return Tool(name, argv, uid=USER, prompt=True)
 
 
@@ -90,6 +95,9 @@ class Rig(Namespace):
     def cf_pcap(self, flags=()):
         return cf_pcap(self.folder / "bin" / "cf-pcap", flags=flags)
 
+    def headers_only(self):
+        return cf_pcap(self.folder / "bin" / "cf-pcap", "cf-pcap -headers-only", ["-headers-only"], TCP_FILTER)
+
     def subjects(self):
         return [self.cf_pcap(), *(cf_pcap(binary, name) for name, binary in self.others.items())]
 
@@ -106,11 +114,13 @@ class Rig(Namespace):
         self.runs.append(run)
         return run
 
-    def generator(self, interface, sizes, count=None, rate=0, seconds=60):
+    def generator(self, interface, sizes, count=None, rate=0, seconds=60, tcp=False):
         """Starts traffic towards `interface`. Returns the process; Run.send() also waits for its end."""
         words = [self.program("gen"), "-s", ",".join(map(str, sizes)), "-r", rate, "-t", seconds]
         if count:
             words += ["-n", int(count)]
+        if tcp:
+            words += ["-T"]
         if interface != "lo":
             words += ["-i", "gen0"]
         return spawn(words, self.name if interface == "lo" else self.peer, TRAFFIC_CPU,
