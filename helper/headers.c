@@ -1,8 +1,9 @@
 /* helper: what runs with the capability. */
 /*
- * How much of a packet its headers are, as the kernel computes it. Each block comes after those it leads to.
- * X is where the next header starts, counted from the link layer's end; A says which it is. A load past
- * the packet's end would drop the packet: each is behind has(), and a header that is cut is kept to its end.
+ * How much of a packet its headers are, as the kernel computes it. A function puts what runs last first: read
+ * it from its end to its start, and one PUT() in order. X is where the next header starts, counted from the link
+ * layer's end; A says which it is. A load past the packet's end would drop the packet: each is behind has(),
+ * and a header that is cut is kept to its end.
  */
 #include "headers.h"
 
@@ -36,7 +37,7 @@ struct network {
 #define PUT(...) PROGRAM_PUT(tail->program, __VA_ARGS__)
 #define NEXT (tail->program->first)
 #define LOAD(size, offset) BPF_STMT(BPF_LD | (size) | BPF_IND, tail->link + (offset))
-#define COUNT(operation, k) BPF_STMT(BPF_ALU | (operation) | BPF_K, k)
+#define ALU(operation, k) BPF_STMT(BPF_ALU | (operation) | BPF_K, k)
 #define ADD_X BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0)
 #define TO_X BPF_STMT(BPF_MISC | BPF_TAX, 0)
 #define FROM_X BPF_STMT(BPF_MISC | BPF_TXA, 0)
@@ -59,13 +60,13 @@ static unsigned int has(const struct tail *tail, unsigned int bytes)
 static unsigned int keep(const struct tail *tail, unsigned int bytes)
 {
 	program_jump(tail->program, tail->end);
-	return PUT(FROM_X, COUNT(BPF_ADD, bytes));
+	return PUT(FROM_X, ALU(BPF_ADD, bytes));
 }
 
 /* X moves by so many bytes; A becomes what was stored. */
 static void skip(const struct tail *tail, unsigned int bytes)
 {
-	PUT(STORE(SLOT_WORD), FROM_X, COUNT(BPF_ADD, bytes), TO_X, RECALL(SLOT_WORD));
+	PUT(STORE(SLOT_WORD), FROM_X, ALU(BPF_ADD, bytes), TO_X, RECALL(SLOT_WORD));
 }
 
 static void put_ends(struct tail *tail, unsigned int kernel_link, uint32_t snaplen)
@@ -73,7 +74,7 @@ static void put_ends(struct tail *tail, unsigned int kernel_link, uint32_t snapl
 	tail->all = PUT(BPF_STMT(BPF_RET | BPF_K, snaplen));
 	PUT(BPF_STMT(BPF_RET | BPF_A, 0));
 	test(tail, BPF_JGE, snaplen, tail->all, NEXT);
-	tail->end = PUT(COUNT(BPF_ADD, kernel_link));
+	tail->end = PUT(ALU(BPF_ADD, kernel_link));
 	PUT(BPF_STMT(BPF_LD | BPF_IMM, HEADERS_UNKNOWN - tail->link));
 	test(tail, BPF_JGE, HEADERS_UNKNOWN - tail->link, tail->end, NEXT);
 	tail->unknown = PUT(FROM_X);
@@ -87,7 +88,7 @@ static unsigned int put_tcp(const struct tail *tail)
 	enough = PUT(ADD_X);
 	PUT(BPF_STMT(BPF_LD | BPF_IMM, 20));
 	test(tail, BPF_JGE, 20, enough, NEXT);
-	PUT(LOAD(BPF_B, 12), COUNT(BPF_RSH, 2), COUNT(BPF_AND, 0x3c));
+	PUT(LOAD(BPF_B, 12), ALU(BPF_RSH, 2), ALU(BPF_AND, 0x3c));
 	return has(tail, 13);
 }
 
@@ -112,11 +113,11 @@ static unsigned int put_move(const struct tail *tail, unsigned int next)
 	unsigned int options, authentication, fragment, move;
 
 	program_jump(tail->program, next);
-	move = PUT(ADD_X, TO_X, RECALL(SLOT_WORD), COUNT(BPF_RSH, 24));
-	options = PUT(RECALL(SLOT_WORD), COUNT(BPF_RSH, 16), COUNT(BPF_AND, 0xff), COUNT(BPF_ADD, 1), COUNT(BPF_LSH, 3));
+	move = PUT(ADD_X, TO_X, RECALL(SLOT_WORD), ALU(BPF_RSH, 24));
+	options = PUT(RECALL(SLOT_WORD), ALU(BPF_RSH, 16), ALU(BPF_AND, 0xff), ALU(BPF_ADD, 1), ALU(BPF_LSH, 3));
 	program_jump(tail->program, move);
-	authentication = PUT(RECALL(SLOT_WORD), COUNT(BPF_RSH, 16), COUNT(BPF_AND, 0xff), COUNT(BPF_ADD, 2),
-			     COUNT(BPF_LSH, 2));
+	authentication = PUT(RECALL(SLOT_WORD), ALU(BPF_RSH, 16), ALU(BPF_AND, 0xff), ALU(BPF_ADD, 2),
+			     ALU(BPF_LSH, 2));
 	program_jump(tail->program, move);
 	PUT(BPF_STMT(BPF_LD | BPF_IMM, 8));
 	test(tail, BPF_JSET, 0xfff8, later, NEXT);
@@ -147,7 +148,7 @@ static unsigned int put_ipv6(const struct tail *tail, unsigned int next)
 	skip(tail, 40);
 	PUT(LOAD(BPF_B, 6));
 	test(tail, BPF_JEQ, 0x60, NEXT, tail->unknown);
-	PUT(LOAD(BPF_B, 0), COUNT(BPF_AND, 0xf0));
+	PUT(LOAD(BPF_B, 0), ALU(BPF_AND, 0xf0));
 	return has(tail, 40);
 }
 
@@ -158,9 +159,9 @@ static unsigned int put_ipv4(const struct tail *tail, unsigned int next)
 	program_jump(tail->program, tail->end);
 	later = PUT(RECALL(SLOT_NUMBER), ADD_X);
 	program_jump(tail->program, next);
-	PUT(RECALL(SLOT_NUMBER), ADD_X, TO_X, RECALL(SLOT_WORD), COUNT(BPF_AND, 0xff));
+	PUT(RECALL(SLOT_NUMBER), ADD_X, TO_X, RECALL(SLOT_WORD), ALU(BPF_AND, 0xff));
 	test(tail, BPF_JSET, 0x1fff0000, later, NEXT); /* a fragment that is not the first */
-	PUT(COUNT(BPF_AND, 0xf), COUNT(BPF_LSH, 2), STORE(SLOT_NUMBER), LOAD(BPF_W, 6), STORE(SLOT_WORD));
+	PUT(ALU(BPF_AND, 0xf), ALU(BPF_LSH, 2), STORE(SLOT_NUMBER), LOAD(BPF_W, 6), STORE(SLOT_WORD));
 	test(tail, BPF_JGT, 0x4f, tail->unknown, NEXT);
 	test(tail, BPF_JGE, 0x45, NEXT, tail->unknown);
 	PUT(LOAD(BPF_B, 0));
@@ -216,14 +217,14 @@ static unsigned int put_gre(const struct tail *tail, const struct network *inner
 
 	program_jump(tail->program, types);
 	test(tail, BPF_JEQ, ETH_P_TEB, ethernet, NEXT);
-	PUT(RECALL(SLOT_WORD), COUNT(BPF_AND, 0xffff));
+	PUT(RECALL(SLOT_WORD), ALU(BPF_AND, 0xffff));
 	for (int i = 0; i < 3; i++) {
 		absent = NEXT;
-		PUT(FROM_X, COUNT(BPF_ADD, 4), TO_X);
+		PUT(FROM_X, ALU(BPF_ADD, 4), TO_X);
 		test(tail, BPF_JSET, PRESENT[i], NEXT, absent);
 		PUT(RECALL(SLOT_WORD));
 	}
-	PUT(FROM_X, COUNT(BPF_ADD, 4), TO_X);
+	PUT(FROM_X, ALU(BPF_ADD, 4), TO_X);
 	test(tail, BPF_JSET, 0x40070000, tail->unknown, NEXT); /* routing, or another version */
 	PUT(LOAD(BPF_W, 0), STORE(SLOT_WORD));
 	return has(tail, 4);
@@ -267,14 +268,14 @@ static void put_link(const struct tail *tail, const struct link *link, const str
 	if (link->type == DLT_RAW) {
 		test(tail, BPF_JEQ, 0x60, network->v6, tail->unknown);
 		test(tail, BPF_JEQ, 0x40, network->v4, NEXT);
-		PUT(LOAD(BPF_B, 0), COUNT(BPF_AND, 0xf0));
+		PUT(LOAD(BPF_B, 0), ALU(BPF_AND, 0xf0));
 		has(tail, 1);
 	} else {
 		put_ethertype(tail, network);
 		PUT(BPF_STMT(BPF_LD | BPF_H | BPF_ABS, link->ethertype_at));
 		has(tail, 0);
 	}
-	PUT(BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), COUNT(BPF_ADD, MIDDLE - link->kernel_length), STORE(SLOT_ROOM),
+	PUT(BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), ALU(BPF_ADD, MIDDLE - link->kernel_length), STORE(SLOT_ROOM),
 	    BPF_STMT(BPF_LDX | BPF_IMM, 0));
 }
 
