@@ -5,7 +5,8 @@
 #include "protocol.h"
 
 /*
- * Writes guard and filter, each pcap-filter(7) or empty, as one expression to text, which has
- * JOINED_FILTER_SIZE bytes.
+ * Writes the operator's filter, the guard and the user's, each pcap-filter(7) or empty, as one expression
+ * to text, which has JOINED_FILTER_SIZE bytes. In this order: "vlan", "mpls" and their like change what
+ * comes after them means, and only the last is the user's.
  */
-void joined_filter(char *text, const char *guard, const char *filter);
+void joined_filter(char *text, const char *policy, const char *guard, const char *filter);

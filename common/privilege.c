@@ -2,9 +2,10 @@
 /* Dropping privileges for good, and proving it. */
 #include "privilege.h"
 
-#include <stdbool.h>
+#include <linux/securebits.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 
@@ -33,6 +34,13 @@ int privilege_shield(void)
 {
 	/* Nothing inheritable, so nothing ambient either, capabilities(7). */
 	return privilege_set("cap_net_raw=p");
+}
+
+bool privilege_is_the_files(void)
+{
+	const bool root = getuid() == 0 && (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT) == 0;
+
+	return !root && sets_are("cap_net_raw=p");
 }
 
 int privilege_shield_exec(void)

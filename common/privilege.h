@@ -2,6 +2,8 @@
 /* Dropping privileges for good, and proving it. */
 #pragma once
 
+#include <stdbool.h>
+
 /*
  * Sets the effective, permitted and inheritable sets to what cap_from_text(3) makes of the text.
  * Returns 0, or -1 with errno.
@@ -14,6 +16,12 @@ int privilege_set(const char *text);
  * inheritable or ambient. Returns 0, or -1 with errno where it is not permitted.
  */
 int privilege_shield(void);
+
+/*
+ * Is the shield there, and did the file give what it is made of? Root gets that from any exec: there is
+ * nothing he could take from us.
+ */
+bool privilege_is_the_files(void);
 
 /*
  * The shield, and that it outlives one exec, as an ambient capability; sets no_new_privs. Returns 0,

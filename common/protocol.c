@@ -43,6 +43,7 @@ bool open_request_valid(const struct open_request *request, size_t received)
 	       request->snaplen <= SNAPLEN_MAX && ring_valid(&request->ring) &&
 	       text_terminated(request->interface, sizeof request->interface) &&
 	       interface_name_valid(request->interface) &&
+	       text_terminated(request->policy, sizeof request->policy) &&
 	       text_terminated(request->guard, sizeof request->guard) &&
 	       text_terminated(request->filter, sizeof request->filter);
 }

@@ -31,14 +31,15 @@
 /* File descriptors that the writer is executed with, besides 0, 1 and 2. */
 #define WRITER_SLOT_FD 3 /* a socket that the helper holds too, to be given a name: writer/setup/slots.h */
 #define WRITER_CAPTURE_CHANNEL_FD 4
-#define WRITER_HELPER_FILE_FD 5 /* O_PATH of the helper's file, to explain a missing capability */
+#define WRITER_HELPER_FILE_FD 5 /* O_PATH of the helper's file: a policy lies beside it */
 #define WRITER_LOOKUP_CHANNEL_FD 6
 #define WRITER_EVENTS_FD 7 /* made by the writer: an epoll(7) set with the packet socket */
 
 #define INTERFACE_NAME_SIZE 16 /* IFNAMSIZ, with the NUL */
 #define FILTER_TEXT_SIZE 16384 /* the user's filter, with the NUL */
 #define GUARD_TEXT_SIZE 2048   /* the guard, with the NUL */
-#define JOINED_FILTER_SIZE (GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and ()")
+#define POLICY_TEXT_SIZE 4096  /* the operator's filter, with the NUL */
+#define JOINED_FILTER_SIZE (POLICY_TEXT_SIZE + GUARD_TEXT_SIZE + FILTER_TEXT_SIZE + sizeof "() and () and ()")
 #define REFUSAL_TEXT_SIZE 1024
 #define LOOKUP_NAME_SIZE 256 /* a DNS name is at most 253 characters */
 #define LOOKUP_ADDRESS_MAX 128
@@ -77,6 +78,7 @@ struct open_request {
 	struct tpacket_req3 ring; /* PACKET_RX_RING, packet_mmap.rst; RING_BYTES_MOST in all */
 	uint32_t netmask; /* of the interface, network byte order; PCAP_NETMASK_UNKNOWN if none */
 	char interface[INTERFACE_NAME_SIZE];
+	char policy[POLICY_TEXT_SIZE]; /* pcap-filter(7) without names, from the operator; may be empty */
 	char guard[GUARD_TEXT_SIZE];   /* pcap-filter(7), trusted to be complete; may be empty */
 	char filter[FILTER_TEXT_SIZE]; /* pcap-filter(7), from the user; may be empty */
 };
@@ -87,7 +89,9 @@ enum open_result {
 	OPEN_REFUSED_INTERFACE,      /* text is libpcap's */
 	OPEN_REFUSED_INTERFACE_DOWN, /* text is libpcap's */
 	OPEN_REFUSED_SLOTS,          /* the kernel has as many captures here as there may be */
-	OPEN_REFUSED_FILTER,         /* text is libpcap's; guarded: the filter is good, but not with the guard */
+	OPEN_REFUSED_POLICY,         /* text is libpcap's, of the operator's filter */
+	OPEN_REFUSED_FILTER,         /* text is libpcap's */
+	OPEN_REFUSED_JOINED,         /* text is libpcap's: each filter is good, but not all of them together */
 	OPEN_REFUSED_FILTER_KERNEL,  /* text says what the kernel cannot run, error is its errno */
 	OPEN_REFUSED_SYSTEM,         /* text says what failed, error is its errno */
 	OPEN_RESULT_COUNT,

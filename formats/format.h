@@ -16,7 +16,7 @@ enum link_type {
 	LINK_TYPE_LINUX_SLL2 = 276,
 };
 
-#define FORMAT_FILTER_SIZE 20480 /* bytes of a filter's text, with the NUL, at most */
+#define FORMAT_FILTER_SIZE 24576 /* bytes of a filter's text, with the NUL, at most */
 
 struct format {
 	enum file_format kind;

@@ -73,19 +73,26 @@ static int compile(pcap_t *handle, const struct open_request *request, const cha
 }
 
 /*
- * The user's text must be an expression by itself: only then does "(guard) and (text)" mean what it
- * says, and text like "x) or (y" is a syntax error instead of a way around the guard.
+ * Each text must be an expression by itself: only then does "(guard) and (text)" mean what it says, and
+ * text like "x) or (y" is a syntax error instead of a way around the others. What names stand for is for
+ * the user's container to say: in the operator's there are none.
  */
-static int compile_guarded(pcap_t *handle, const struct open_request *request, const char *joined,
-			   struct bpf_program *program, struct open_reply *reply)
+static int compile_joined(pcap_t *handle, const struct open_request *request, const char *joined,
+			  struct bpf_program *program, struct open_reply *reply)
 {
-	if (compile(handle, request, request->filter, program) == 0 &&
-	    compile(handle, request, request->guard, program) == 0) {
-		reply->guarded = request->guard[0] != '\0';
-		if (compile(handle, request, joined, program) == 0)
-			return 0;
-	}
-	return refuse(reply, OPEN_REFUSED_FILTER, 0, pcap_geterr(handle));
+	enum open_result refusal = OPEN_READY;
+
+	libpcap_calls_know_names(false);
+	if (compile(handle, request, request->policy, program) != 0)
+		return refuse(reply, OPEN_REFUSED_POLICY, 0, pcap_geterr(handle));
+	libpcap_calls_know_names(true);
+	if (compile(handle, request, request->filter, program) != 0 ||
+	    compile(handle, request, request->guard, program) != 0)
+		refusal = OPEN_REFUSED_FILTER;
+	else if (compile(handle, request, joined, program) != 0)
+		refusal = OPEN_REFUSED_JOINED;
+	reply->guarded = refusal != OPEN_REFUSED_FILTER && request->guard[0] != '\0';
+	return refusal == OPEN_READY ? 0 : refuse(reply, refusal, 0, pcap_geterr(handle));
 }
 
 /* Fanout forgets PACKET_IGNORE_OUTGOING on some kernels, and lo would show each packet twice. */
@@ -182,12 +189,13 @@ static int set_filter(pcap_t *handle, const struct open_request *request, struct
 	struct bpf_program program;
 	const char *failed;
 
-	joined_filter(joined, request->guard, request->filter);
-	if (compile_guarded(handle, request, joined, &program, reply) != 0)
+	joined_filter(joined, request->policy, request->guard, request->filter);
+	if (compile_joined(handle, request, joined, &program, reply) != 0)
 		return -1;
 	failed = attach(handle, request, &program, reply);
-	/* Optimized, a filter that is too large for the kernel may fit. */
-	if (failed != NULL && pcap_compile(handle, &program, joined, 1, request->netmask) == 0)
+	/* Optimized, a filter that is too large for the kernel may fit: wrong perhaps, so not around a policy. */
+	if (failed != NULL && request->policy[0] == '\0' &&
+	    pcap_compile(handle, &program, joined, 1, request->netmask) == 0)
 		failed = attach(handle, request, &program, reply);
 	if (failed == NULL)
 		return 0;

@@ -4,14 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -29,49 +27,6 @@ __asm__(".pushsection .rodata\n"
 	"0: .balign 8\n"
 	"writer_image_size: .quad 0b - writer_image\n"
 	".popsection\n");
-
-/* The kernel's name for the file we are: no argument, variable or working directory has a say. */
-static int open_own_folder(void)
-{
-	char path[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-	struct stat self, there;
-	char *slash;
-	int folder;
-
-	if (length <= 0 || length == sizeof path || path[0] != '/')
-		die("cannot read /proc/self/exe (is /proc mounted?)");
-	path[length] = '\0';
-	slash = strrchr(path, '/');
-	*slash = '\0';
-	errno = EPERM;
-	folder = open(slash == path ? "/" : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	/* The user may own a folder on the way and swap what is below it: is this where we are? */
-	if (folder < 0 || fstat(WRITER_HELPER_FILE_FD, &self) != 0 ||
-	    fstatat(folder, slash + 1, &there, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    self.st_dev != there.st_dev || self.st_ino != there.st_ino)
-		die("cannot find the folder of cf-pcap");
-	return folder;
-}
-
-/*
- * A policy lies in it. faccessat() asks for the real uid, with groups and ACLs. An owner can chmod, so
- * he counts as able to write, except where the mount is read-only (Garden's lifecycle folder, whose
- * owner has the number of many a container's uid).
- */
-static void check_unchangeable(int folder)
-{
-	struct statvfs mount;
-	struct stat status;
-
-	if (fstatvfs(folder, &mount) != 0 || fstat(folder, &status) != 0)
-		die("cannot examine the folder of cf-pcap");
-	if (faccessat(folder, ".", W_OK, 0) != 0 &&
-	    (status.st_uid != getuid() || (mount.f_flag & ST_RDONLY) != 0))
-		return;
-	errno = EPERM;
-	die("the folder of cf-pcap could have been changed by this user (root has to install it)");
-}
 
 static int create_image(void)
 {
@@ -134,19 +89,17 @@ _Noreturn void image_exec_writer(int argc, char **argv, const struct start_state
 {
 	char *no_arguments[] = { "cf-pcap", NULL };
 	struct statfs proc;
-	int folder, image;
+	int image;
 
 	/*
 	 * Where there is no /proc the user may have made one, to name another file than ours. The
-	 * descriptor is for the writer too, to say why a capability is missing: it gives no access.
+	 * descriptor is for the writer: the policy lies beside it, and it says why a capability is
+	 * missing. It gives no access.
 	 */
 	errno = ENOENT;
 	if (statfs("/proc/self", &proc) != 0 || proc.f_type != PROC_SUPER_MAGIC ||
 	    open("/proc/self/exe", O_PATH) != WRITER_HELPER_FILE_FD)
 		die("cannot open /proc/self/exe (is /proc mounted?)");
-	folder = open_own_folder();
-	if (state->has_something_to_protect)
-		check_unchangeable(folder);
 	image = unreadable_image();
 	/* The writer holds the packet socket for a moment: the shield has to be there from its first instruction. */
 	if (state->had_capability ? privilege_shield_exec() != 0 : privilege_drop_all() != 0)

@@ -38,13 +38,19 @@ static struct given {
 	int packet_fd;       /* the AF_PACKET socket that it got; -1: none */
 	int lookup_channel;
 	const struct open_request *request;
+	bool names; /* may be looked up */
 	bool bound;
 	int error;
-} given = { { -1, -1, -1 }, -1, -1, NULL, false, 0 };
+} given = { { -1, -1, -1 }, -1, -1, NULL, true, false, 0 };
 
 void libpcap_calls_use(const struct sockets *sockets, const struct open_request *request, int lookup_channel)
 {
-	given = (struct given){ *sockets, -1, lookup_channel, request, false, 0 };
+	given = (struct given){ *sockets, -1, lookup_channel, request, true, false, 0 };
+}
+
+void libpcap_calls_know_names(bool known)
+{
+	given.names = known;
 }
 
 int libpcap_calls_error(void)
@@ -172,7 +178,7 @@ static int ask(enum lookup_kind kind, const char *name, const struct addrinfo *h
 					  hints->ai_socktype, hints->ai_protocol, "" };
 	ssize_t received;
 
-	if (protocol_copy_text(request.name, sizeof request.name, name) != 0)
+	if (!given.names || protocol_copy_text(request.name, sizeof request.name, name) != 0)
 		return EAI_NONAME;
 	if (channel_send(given.lookup_channel, &request, sizeof request) != 0)
 		_exit(1);
@@ -182,12 +188,23 @@ static int ask(enum lookup_kind kind, const char *name, const struct addrinfo *h
 	return answer.error;
 }
 
+/* An IPv6 address is a name to libpcap. The user's resolver has no say in what the operator's mean. */
+static bool is_address(const char *node)
+{
+	struct lookup_entry *only = answer.entry;
+
+	*only = (struct lookup_entry){ AF_INET6, SOCK_STREAM, IPPROTO_TCP, { .ipv6 = { .sin6_family = AF_INET6 } } };
+	answer.count = 1;
+	return node != NULL && inet_pton(AF_INET6, node, &only->address.ipv6.sin6_addr) == 1;
+}
+
 /* libpcap is done with one result before it asks for the next. */
 int __wrap_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 		       struct addrinfo **result)
 {
 	static struct addrinfo found[LOOKUP_ADDRESS_MAX];
-	int error = ask(node != NULL ? LOOKUP_ADDRESS : LOOKUP_SERVICE, node != NULL ? node : service, hints);
+	int error = is_address(node) ? 0 :
+				       ask(node != NULL ? LOOKUP_ADDRESS : LOOKUP_SERVICE, node != NULL ? node : service, hints);
 
 	if (error != 0 || answer.count == 0)
 		return error != 0 ? error : EAI_NONAME;

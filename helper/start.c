@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/securebits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +34,8 @@ static int suid_dumpable(void)
 
 struct start_state start_lower_capabilities(void)
 {
-	struct start_state state = { false, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1, false };
+	struct start_state state = { false, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 };
 	const bool exposed = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
-	const bool root = getuid() == 0 && (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT) == 0;
 
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		die("cannot become non-dumpable");
@@ -45,14 +43,12 @@ struct start_state start_lower_capabilities(void)
 	state.had_capability = privilege_shield() == 0;
 	if (!state.had_capability && privilege_set("=") != 0)
 		die("cannot lower capabilities");
-	/* Root gets the capability from any exec: there is nothing he could take from us. */
-	state.has_something_to_protect = state.had_capability && !root;
 	/*
 	 * Exec makes us non-dumpable as it grants the capability, unless whoever executed us had it; and
 	 * the writer because it is unreadable. With 1 it does neither.
 	 */
 	errno = EPERM;
-	if (exposed && state.has_something_to_protect && strchr("02", suid_dumpable()) == NULL)
+	if (exposed && privilege_is_the_files() && strchr("02", suid_dumpable()) == NULL)
 		die("fs.suid_dumpable is 1, so the capture would be open to the user's other processes");
 	return state;
 }

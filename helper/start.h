@@ -7,8 +7,6 @@
 struct start_state {
 	bool had_capability; /* cap_net_raw was permitted */
 	bool no_new_privs;   /* was set already */
-	/* The file gave a capability that the user would not get from just any exec. */
-	bool has_something_to_protect;
 };
 
 /* Ends the process with one ERROR line: what, and errno in words. */

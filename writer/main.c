@@ -23,7 +23,9 @@
 #include "sandbox_rules.h"
 #include "setup/flags.h"
 #include "setup/interfaces.h"
+#include "setup/limits.h"
 #include "setup/memory.h"
+#include "setup/policy_file.h"
 #include "setup/session.h"
 
 #define EXIT_FAILED 1
@@ -153,14 +155,12 @@ static void warn_of_surprises(const struct options *options, const struct interf
 			   LOG_FIELDS(LOG_TEXT("hint", "leave out -direction out")));
 }
 
-static int capture_packets(struct options *options, struct output *output)
+static int capture_packets(struct options *options, const struct policy *policy, struct output *output)
 {
 	static struct session session;
 	struct capture capture = { .output = output,
-				   .layout = ring_layout(options->buffer_size, (uint32_t)options->block_packet),
 				   .direction = options->direction,
 				   .count = options->count,
-				   .max_size = options->max_size,
 				   .heartbeat = options->heartbeat,
 				   .announce = isatty(STDERR_FILENO) == 1,
 				   .show_progress = options->progress && isatty(STDERR_FILENO) == 1 &&
@@ -170,11 +170,15 @@ static int capture_packets(struct options *options, struct output *output)
 
 	audience_start(&capture.audience, options->stop_at_eof);
 	options->interface = interfaces_own_name(options->interface);
+	if (limits_apply(options, policy) != 0)
+		return EXIT_FAILED;
+	capture.layout = ring_layout(options->buffer_size, (uint32_t)options->block_packet);
+	capture.max_size = options->max_size;
 	if (interfaces_examine(options->interface, &facts) != 0)
 		return EXIT_FAILED;
 	capture.interface = options->interface;
 	capture.loopback_index = facts.loopback_index;
-	opened = session_open(&session, options, &facts, &capture.layout, &capture.audience);
+	opened = session_open(&session, options, policy, &facts, &capture.layout, &capture.audience);
 	if (opened != 0)
 		return not_begun(opened, &capture.audience);
 	capture.format = (struct format){ .kind = options->format,
@@ -195,11 +199,17 @@ static int capture_packets(struct options *options, struct output *output)
 static int run(int argc, char **argv)
 {
 	static struct options options;
+	static struct policy policy;
 	static struct output output;
 	struct memory_share share;
 	const char *unusable;
 	int status;
 
+	if (!session_is_genuine())
+		return fail("cf-pcap-writer cannot be used by itself", "it was not started by cf-pcap");
+	/* Before anything of the user's. */
+	if (policy_read(&policy) != 0)
+		return EXIT_FAILED;
 	if (flags_parse(&options, argc, argv) != 0)
 		return EXIT_USAGE;
 	if (options.verbose)
@@ -208,15 +218,13 @@ static int run(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	flags_report(&options);
-	if (!session_is_genuine())
-		return fail("cf-pcap-writer cannot be used by itself", "it was not started by cf-pcap");
 	share = memory_share(memory_free("/proc/self/cgroup", "/sys/fs/cgroup"));
 	unusable = output_open(&output, share.queue_bytes, share.pipe_bytes);
 	if (unusable != NULL)
 		return fail("cannot write to stdout", unusable);
 	if (isatty(STDOUT_FILENO) == 1)
 		return refuse_terminal();
-	return capture_packets(&options, &output);
+	return capture_packets(&options, &policy, &output);
 }
 
 int main(int argc, char **argv)

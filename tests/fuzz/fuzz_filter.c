@@ -135,6 +135,7 @@ static void check_any_request(const uint8_t *data, size_t size)
 	PROMISE(size == sizeof request && request.snaplen >= 1 && request.snaplen <= SNAPLEN_MAX);
 	PROMISE((double)request.ring.tp_block_size * request.ring.tp_block_nr <= RING_BYTES_MOST);
 	PROMISE(strlen(request.interface) < sizeof request.interface && strchr(request.interface, '/') == NULL);
+	PROMISE(strlen(request.policy) < sizeof request.policy);
 	PROMISE(strlen(request.guard) < sizeof request.guard);
 	PROMISE(strlen(request.filter) < sizeof request.filter);
 }
@@ -153,17 +154,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_any_request(data, size);
 	memset(&request, 0, sizeof request);
 	request.netmask = (choice & 0x80) != 0 ? PCAP_NETMASK_UNKNOWN : 0x00ffffff;
-	strcpy(request.guard, "not tcp port 2222");
+	strcpy((choice & 0x40) != 0 ? request.policy : request.guard, "not tcp port 2222");
 	take_text(&bytes, request.filter, sizeof request.filter);
 	handle = pcap_open_dead(LINKS[link].link_type, (int)SNAPLEN_MAX);
 	PROMISE(handle != NULL);
-	joined_filter(joined, request.guard, request.filter);
-	if (compile_guarded(handle, &request, joined, &program, &reply) == 0) {
-		PROMISE(reply.guarded);
+	joined_filter(joined, request.policy, request.guard, request.filter);
+	if (compile_joined(handle, &request, joined, &program, &reply) == 0) {
+		PROMISE(reply.guarded == (request.guard[0] != '\0'));
 		bytes = (struct bytes){ data, size };
 		expect_guarded(&program, link, &bytes);
 	} else {
-		PROMISE(reply.result == OPEN_REFUSED_FILTER && reply.text[0] != '\0');
+		PROMISE((reply.result == OPEN_REFUSED_FILTER || reply.result == OPEN_REFUSED_JOINED ||
+			 reply.result == OPEN_REFUSED_POLICY) && reply.text[0] != '\0');
 	}
 	PROMISE(open_reply_valid(&reply, sizeof reply));
 	free_programs();

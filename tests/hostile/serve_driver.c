@@ -89,7 +89,7 @@ static void type_reply(void) { request.header.type = MESSAGE_OPEN_REPLY; good();
 static void type_packet_fd(void) { request.header.type = MESSAGE_PACKET_FD; good(); }
 static void type_lookup(void) { request.header.type = MESSAGE_LOOKUP; good(); }
 static void type_rubbish(void) { request.header.type = 0xffffffff; good(); }
-static void flags_unknown(void) { request.flags = 8; good(); }
+static void flags_unknown(void) { request.flags = OPEN_FLAGS_ALL + 1; good(); }
 static void flags_all(void) { request.flags = 0xffffffff; good(); }
 static void snaplen_0(void) { request.snaplen = 0; good(); }
 static void snaplen_large(void) { request.snaplen = SNAPLEN_MAX + 1; good(); }
@@ -103,6 +103,7 @@ static void name_path(void) { strcpy(request.interface, "../../x"); good(); }
 static void name_dots(void) { strcpy(request.interface, ".."); good(); }
 static void name_colon(void) { strcpy(request.interface, "lo:1"); good(); }
 static void name_unterminated(void) { memset(request.interface, 'x', sizeof request.interface); good(); }
+static void policy_unterminated(void) { memset(request.policy, ' ', sizeof request.policy); good(); }
 static void guard_unterminated(void) { memset(request.guard, ' ', sizeof request.guard); good(); }
 static void filter_unterminated(void) { memset(request.filter, ' ', sizeof request.filter); good(); }
 static void one_fd(void) { send_with_fds(&request, sizeof request, 1); end(); }
@@ -229,7 +230,7 @@ static const struct {
 	SCENARIO(snaplen_large), SCENARIO(snaplen_negative),
 	SCENARIO(ring_large), SCENARIO(ring_wraps_around), SCENARIO(ring_private), SCENARIO(ring_feature),
 	SCENARIO(name_empty), SCENARIO(name_path),
-	SCENARIO(name_dots), SCENARIO(name_colon), SCENARIO(name_unterminated), SCENARIO(guard_unterminated),
+	SCENARIO(name_dots), SCENARIO(name_colon), SCENARIO(name_unterminated), SCENARIO(policy_unterminated), SCENARIO(guard_unterminated),
 	SCENARIO(filter_unterminated), SCENARIO(one_fd), SCENARIO(many_fds), SCENARIO(fds_at_the_end), SCENARIO(end_short), SCENARIO(end_long), SCENARIO(end_version),
 	SCENARIO(end_question), SCENARIO(end_of_stream), SCENARIO(status_twice), SCENARIO(status_rubbish),
 	SCENARIO(status_second_request), SCENARIO(answer_with_fds),

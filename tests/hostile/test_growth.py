@@ -14,34 +14,32 @@ HEADERS_ONLY = [path for path in HELPER if path.stem in ("headers", "program")]
 COMMON = sorted((ROOT / "common").glob("*.[ch]"))
 
 INCLUDES = {
-    "arpa/inet.h", "dirent.h", "errno.h", "fcntl.h", "limits.h", "linux/filter.h", "linux/if_ether.h",
+    "arpa/inet.h", "dirent.h", "errno.h", "fcntl.h", "linux/filter.h", "linux/if_ether.h",
     "linux/if_packet.h", "linux/magic.h", "linux/memfd.h", "linux/seccomp.h", "linux/securebits.h",
     "linux/sockios.h", "net/if.h", "netdb.h", "netinet/ether.h", "netinet/in.h", "pcap/pcap.h", "poll.h",
     "seccomp.h", "signal.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h",
     "sys/capability.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/resource.h", "sys/socket.h", "sys/stat.h",
-    "sys/statvfs.h", "sys/time.h", "sys/types.h", "sys/vfs.h", "unistd.h"}
+    "sys/time.h", "sys/types.h", "sys/vfs.h", "unistd.h"}
 
 # Every function of somebody else's that an object calls, as its symbols have it.
 CALLS = {
     "common/channel": "__errno_location close recv recvmsg send sendmsg socketpair",
     "common/joined_filter": "snprintf",
-    "common/privilege": "cap_compare cap_free cap_from_text cap_get_proc cap_set_ambient cap_set_proc prctl",
+    "common/privilege": "cap_compare cap_free cap_from_text cap_get_proc cap_set_ambient cap_set_proc getuid prctl",
     "common/protocol": "memchr strpbrk",
     "common/sandbox": "prctl",
     "helper/handle": "__errno_location getsockopt pcap_activate pcap_compile pcap_create "
                      "pcap_datalink pcap_fileno pcap_geterr pcap_set_datalink "
                      "pcap_set_promisc pcap_set_snaplen pcap_setfilter pcap_statustostr "
                      "setitimer setsockopt snprintf strcmp",
-    "helper/image": "__errno_location environ execveat faccessat fchmod fcntl fstat fstatat "
-                    "fstatvfs getuid memfd_create open readlink snprintf statfs strncmp "
-                    "strrchr write",
+    "helper/image": "__errno_location environ execveat fchmod fcntl memfd_create open snprintf statfs strncmp write",
     "helper/libpcap_calls": "__errno_location __real_bind __real_mmap __real_setsockopt _exit "
-                            "getsockopt ioctl strcmp",
+                            "getsockopt inet_pton ioctl strcmp",
     "helper/main": "close fcntl fork",
     "helper/serve": "__errno_location _exit close getsockname getsockopt poll prctl setrlimit "
                     "sigaddset sigemptyset sigprocmask",
     "helper/sockets": "__errno_location __real_socket _exit",
-    "helper/start": "__errno_location _exit close close_range closedir dirfd dprintf getuid "
+    "helper/start": "__errno_location _exit close close_range closedir dirfd dprintf "
                     "open opendir prctl read readdir setitimer sigfillset signal sigprocmask "
                     "strchr strerror strtol umask",
 }
@@ -51,13 +49,13 @@ COMPILERS = {"memcpy", "memmove", "memset", "memcmp", "strlen", "_GLOBAL_OFFSET_
 # Calls that need a privilege, open something, or start something: where, and how often.
 SENSITIVE = {
     "common/channel.c": {"socketpair": 1},
-    "common/privilege.c": {"cap_from_text": 2, "cap_get_proc": 1, "cap_set_ambient": 1, "cap_set_proc": 1, "prctl": 3, "privilege_set": 4},
+    "common/privilege.c": {"cap_from_text": 2, "cap_get_proc": 1, "cap_set_ambient": 1, "cap_set_proc": 1, "prctl": 4, "privilege_set": 4},
     "common/sandbox.c": {"prctl": 2},
-    "helper/image.c": {"execveat": 1, "fchmod": 1, "memfd_create": 2, "open": 2, "privilege_drop_all": 1, "readlink": 1},
+    "helper/image.c": {"execveat": 1, "fchmod": 1, "memfd_create": 2, "open": 1, "privilege_drop_all": 1},
     "helper/main.c": {"fork": 1},
     "helper/serve.c": {"prctl": 2, "setrlimit": 1},
     "helper/sockets.c": {"__real_socket": 3, "privilege_set": 1},
-    "helper/start.c": {"open": 2, "opendir": 1, "prctl": 4, "privilege_set": 1},
+    "helper/start.c": {"open": 2, "opendir": 1, "prctl": 3, "privilege_set": 1},
 }
 WATCHED = re.compile(r"(?<![\w.>])((?:cap_(?!t\b|free|compare|max|value)\w+|privilege_(?:set|drop_all)|(?:__real_)?socket"
                      r"|socketpair|f?open(?:at)?|opendir|creat|memfd_create|readlink|fchmod|chmod|f?chown|mount|umount2?"

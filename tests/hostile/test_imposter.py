@@ -166,7 +166,7 @@ def test_the_writer_started_by_hand_says_what_to_do(taken_out, ns):
 @pytest.mark.parametrize("mode, words", [(0o755, "cannot be used by itself"),
                                          (0o711, "the capture helper ended unexpectedly")])
 def test_the_writer_started_by_hand_as_the_helper_would_gives_nothing(taken_out, ns, mode, words):
-    """With no_new_privs, and sockets of the user's where the helper's would be, from which nothing comes."""
+    """With no_new_privs, sockets of the user's where the helper's would be, from which nothing comes, and a file."""
     taken_out.chmod(mode)
     with contextlib.ExitStack() as ends:
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
@@ -178,7 +178,8 @@ def test_the_writer_started_by_hand_as_the_helper_would_gives_nothing(taken_out,
         def prepare():
             for pair, number in zip(pairs, (60, 61, 62)):
                 os.dup2(pair[0].fileno(), number)
-            for number, descriptor in ((60, 3), (61, 4), (62, 6)):
+            os.dup2(os.open(taken_out, os.O_PATH), 63)
+            for number, descriptor in ((60, 3), (61, 4), (62, 6), (63, 5)):
                 os.dup2(number, descriptor)
             assert _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
 

@@ -6,6 +6,7 @@
 #include "scratch.h"
 
 #define SSH_PORT 2222
+#define DATABASE_PORT 5432
 #define GUARD "not tcp port 2222"
 #define ETHERTYPE_OFFSET 12
 #define IP_OFFSET 14
@@ -35,18 +36,24 @@ static int finish(void **state)
 
 static char joined[JOINED_FILTER_SIZE];
 
-static int compile_on(int link_type, const char *guard, const char *filter)
+static int compile_all(int link_type, const char *policy, const char *guard, const char *filter)
 {
 	finish(NULL);
 	memset(&request, 0, sizeof request);
 	memset(&reply, 0, sizeof reply);
 	request.netmask = PCAP_NETMASK_UNKNOWN;
+	assert_int_equal(protocol_copy_text(request.policy, sizeof request.policy, policy), 0);
 	assert_int_equal(protocol_copy_text(request.guard, sizeof request.guard, guard), 0);
 	assert_int_equal(protocol_copy_text(request.filter, sizeof request.filter, filter), 0);
 	handle = pcap_open_dead(link_type, (int)SNAPLEN_MAX);
 	assert_non_null(handle);
-	joined_filter(joined, guard, filter);
-	return compile_guarded(handle, &request, joined, &program, &reply);
+	joined_filter(joined, policy, guard, filter);
+	return compile_joined(handle, &request, joined, &program, &reply);
+}
+
+static int compile_on(int link_type, const char *guard, const char *filter)
+{
+	return compile_all(link_type, "", guard, filter);
 }
 
 static int compile_with_guard(const char *filter)
@@ -130,7 +137,7 @@ static void a_filter_for_the_ssh_session_alone_does_not_lose_the_guard(void **st
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(FILTERS); i++) {
 		assert_int_equal(compile_with_guard(FILTERS[i]), -1);
-		assert_int_equal(reply.result, OPEN_REFUSED_FILTER);
+		assert_int_equal(reply.result, OPEN_REFUSED_JOINED);
 		assert_int_equal(reply.guarded, 1);
 		assert_string_equal(reply.text, "expression rejects all packets");
 	}
@@ -144,6 +151,53 @@ static void a_guard_that_cannot_be_compiled_is_a_refusal(void **state)
 	assert_int_equal(reply.result, OPEN_REFUSED_FILTER);
 	assert_int_equal(reply.guarded, 0);
 	assert_true(reply.text[0] != '\0');
+}
+
+static void the_operators_filter_holds_with_and_without_the_others(void **state)
+{
+	(void)state;
+	assert_int_equal(compile_all(DLT_EN10MB, "not port 5432", "", ""), 0);
+	assert_int_equal(reply.guarded, 0);
+	assert_string_equal(joined, "not port 5432");
+	assert_false(passes(IPPROTO_TCP, DATABASE_PORT));
+	assert_true(passes(IPPROTO_TCP, SSH_PORT));
+	assert_int_equal(compile_all(DLT_EN10MB, "not port 5432", GUARD, "tcp or udp"), 0);
+	assert_int_equal(reply.guarded, 1);
+	assert_string_equal(joined, "(not port 5432) and (not tcp port 2222) and (tcp or udp)");
+	assert_false(passes(IPPROTO_TCP, DATABASE_PORT));
+	assert_false(passes(IPPROTO_TCP, SSH_PORT));
+	assert_true(passes(IPPROTO_TCP, 80));
+}
+
+/* "vlan" moves the place where all that follows it looks for a port. */
+static void nothing_in_the_users_filter_changes_what_the_operators_means(void **state)
+{
+	static const char *const FILTERS[] = { "not vlan or tcp", "not mpls or tcp", "not pppoes or tcp", "tcp or vlan or mpls",
+					       "not (vlan and vlan) or tcp", "not geneve or tcp" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(FILTERS); i++) {
+		assert_int_equal(compile_all(DLT_EN10MB, "not port 5432", "", FILTERS[i]), 0);
+		assert_false(passes(IPPROTO_TCP, DATABASE_PORT));
+		assert_true(passes(IPPROTO_TCP, 80));
+	}
+}
+
+/* Whatever the reason: it is never captured without. */
+static void an_operators_filter_that_cannot_be_compiled_is_a_refusal(void **state)
+{
+	static const char *const POLICIES[] = { "port", "tcp) or (tcp", ") or (", "not", "wlan type mgt", "tcp and udp" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(POLICIES); i++) {
+		assert_int_equal(compile_all(DLT_EN10MB, POLICIES[i], GUARD, "tcp"), -1);
+		assert_int_equal(reply.result, OPEN_REFUSED_POLICY);
+		assert_true(reply.text[0] != '\0');
+	}
+	assert_int_equal(compile_all(DLT_EN10MB, "not port 5432", "", "port 5432) or (tcp"), -1);
+	assert_int_equal(reply.result, OPEN_REFUSED_FILTER);
+	assert_int_equal(compile_all(DLT_EN10MB, "not port 5432", "", "port 5432"), -1);
+	assert_int_equal(reply.result, OPEN_REFUSED_JOINED);
 }
 
 /* libpcap 1.10.3's optimizer lets packets through that this excludes. */
@@ -298,19 +352,23 @@ static void without_a_way_to_tell_the_headers_there_is_no_filter(void **state)
 	assert_false(complete(&whole, &request, DLT_IEEE802_11));
 }
 
-static void the_longest_filter_fits_beside_the_longest_guard(void **state)
+static void the_longest_filters_fit_together(void **state)
 {
-	static char guard[GUARD_TEXT_SIZE], filter[FILTER_TEXT_SIZE];
+	static char policy[POLICY_TEXT_SIZE], guard[GUARD_TEXT_SIZE], filter[FILTER_TEXT_SIZE];
 
 	(void)state;
 	memset(guard, ' ', sizeof guard - 1);
 	memcpy(guard, GUARD, strlen(GUARD));
+	memset(policy, ' ', sizeof policy - 1);
+	memcpy(policy, "not tcp port 5432", strlen("not tcp port 5432"));
 	memset(filter, ' ', sizeof filter - 1);
 	memcpy(filter + sizeof filter - 1 - strlen("tcp"), "tcp", strlen("tcp"));
 	assert_int_equal(compile_with_guard(filter), 0);
 	assert_int_equal(reply.guarded, 1);
-	assert_int_equal(compile_on(DLT_EN10MB, guard, filter), 0);
+	assert_int_equal(compile_all(DLT_EN10MB, policy, guard, filter), 0);
+	assert_int_equal(strlen(joined), JOINED_FILTER_SIZE - 4); /* each has room for a NUL of its own */
 	assert_int_equal(reply.guarded, 1);
+	assert_false(passes(IPPROTO_TCP, DATABASE_PORT));
 	assert_false(passes(IPPROTO_TCP, SSH_PORT));
 	assert_false(passes(IPPROTO_UDP, 80));
 	assert_true(passes(IPPROTO_TCP, 80));
@@ -326,6 +384,9 @@ int main(void)
 		cmocka_unit_test_teardown(text_that_is_no_expression_by_itself_is_refused, finish),
 		cmocka_unit_test_teardown(a_filter_for_the_ssh_session_alone_does_not_lose_the_guard, finish),
 		cmocka_unit_test_teardown(a_guard_that_cannot_be_compiled_is_a_refusal, finish),
+		cmocka_unit_test_teardown(the_operators_filter_holds_with_and_without_the_others, finish),
+		cmocka_unit_test_teardown(nothing_in_the_users_filter_changes_what_the_operators_means, finish),
+		cmocka_unit_test_teardown(an_operators_filter_that_cannot_be_compiled_is_a_refusal, finish),
 		cmocka_unit_test_teardown(what_the_optimizer_gets_wrong_is_right, finish),
 		cmocka_unit_test_teardown(the_true_reason_is_the_same_with_and_without_a_guard, finish),
 		cmocka_unit_test_teardown(loads_from_a_cooked_header_are_whole_fields, finish),
@@ -333,7 +394,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_filter_that_is_too_long_for_the_kernel_is_refused, finish),
 		cmocka_unit_test_teardown(nothing_but_headers_is_accepted, finish),
 		cmocka_unit_test_teardown(without_a_way_to_tell_the_headers_there_is_no_filter, finish),
-		cmocka_unit_test_teardown(the_longest_filter_fits_beside_the_longest_guard, finish),
+		cmocka_unit_test_teardown(the_longest_filters_fit_together, finish),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

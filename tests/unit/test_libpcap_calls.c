@@ -1,6 +1,7 @@
 /* helper/libpcap_calls.c: libpcap's sockets, mappings and name look-ups, with the resolver in the test. */
 #include "helper/libpcap_calls.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/ether.h>
 #include <netinet/in.h>
@@ -240,6 +241,43 @@ static void as_many_addresses_as_an_answer_holds_come_back(void **state)
 	assert_int_equal(count, LOOKUP_ADDRESS_MAX);
 }
 
+/* The scanner asks for IPv6 addresses as if they were names. */
+static void what_an_ipv6_address_means_is_not_asked(void **state)
+{
+	struct addrinfo *found = NULL;
+	struct in6_addr address;
+
+	(void)state;
+	assert_int_equal(inet_pton(AF_INET6, "fd00::5", &address), 1);
+	for (int known = 0; known <= 1; known++) {
+		libpcap_calls_know_names(known == 1);
+		assert_int_equal(__wrap_getaddrinfo("fd00::5", NULL, &NO_HINTS, &found), 0);
+		assert_int_equal(found->ai_family, AF_INET6);
+		assert_memory_equal(&((struct sockaddr_in6 *)(void *)found->ai_addr)->sin6_addr, &address, sizeof address);
+		assert_null(found->ai_next);
+	}
+	assert_not_asked();
+}
+
+static void where_no_names_are_known_none_is_asked_for(void **state)
+{
+	struct addrinfo *found;
+	struct netent net, *found_net = NULL;
+	struct protoent protocol, *found_protocol = NULL;
+	struct ether_addr ethernet;
+	int error;
+
+	(void)state;
+	libpcap_calls_know_names(false);
+	assert_int_equal(__wrap_getaddrinfo("db", NULL, &NO_HINTS, &found), EAI_NONAME);
+	assert_int_equal(__wrap_getaddrinfo(NULL, "postgresql", &NO_HINTS, &found), EAI_NONAME);
+	assert_int_equal(__wrap_getnetbyname_r("loopback", &net, NULL, 0, &found_net, &error), 0);
+	assert_int_equal(__wrap_getprotobyname_r("sctp", &protocol, NULL, 0, &found_protocol), 0);
+	assert_true(found_net == NULL && found_protocol == NULL);
+	assert_int_not_equal(__wrap_ether_hostton("printer", &ethernet), 0);
+	assert_not_asked();
+}
+
 static void a_service_is_asked_for_as_such(void **state)
 {
 	struct addrinfo *found = NULL;
@@ -411,6 +449,8 @@ int main(void)
 		LOOKUP_TEST(a_host_is_asked_for_with_its_hints),
 		LOOKUP_TEST(addresses_come_back_as_a_list_in_order),
 		LOOKUP_TEST(as_many_addresses_as_an_answer_holds_come_back),
+		LOOKUP_TEST(what_an_ipv6_address_means_is_not_asked),
+		LOOKUP_TEST(where_no_names_are_known_none_is_asked_for),
 		LOOKUP_TEST(a_service_is_asked_for_as_such),
 		LOOKUP_TEST(an_answer_without_addresses_is_an_unknown_name),
 		LOOKUP_TEST(a_name_of_255_characters_is_asked_for_and_no_longer_one),

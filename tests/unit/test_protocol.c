@@ -167,30 +167,25 @@ static void interface_name_can_never_be_part_of_a_path(void **state)
 		assert_false(open_accepts_interface(NAMES[i]));
 }
 
-static void guard_must_be_terminated(void **state)
+static void filters_must_be_terminated(void **state)
 {
 	struct open_request request = open_request();
+	const struct {
+		char *text;
+		size_t size;
+	} FILTERS[] = { { request.policy, sizeof request.policy },
+			{ request.guard, sizeof request.guard },
+			{ request.filter, sizeof request.filter } };
 
 	(void)state;
-	memset(request.guard, 'g', sizeof request.guard);
-	assert_false(open_accepts(&request));
-	request.guard[sizeof request.guard - 1] = '\0';
-	assert_true(open_accepts(&request));
-	memset(request.guard, 0, sizeof request.guard);
-	assert_true(open_accepts(&request));
-}
-
-static void filter_must_be_terminated(void **state)
-{
-	struct open_request request = open_request();
-
-	(void)state;
-	memset(request.filter, 'f', sizeof request.filter);
-	assert_false(open_accepts(&request));
-	request.filter[sizeof request.filter - 1] = '\0';
-	assert_true(open_accepts(&request));
-	memset(request.filter, 0, sizeof request.filter);
-	assert_true(open_accepts(&request));
+	for (size_t i = 0; i < COUNT_OF(FILTERS); i++) {
+		memset(FILTERS[i].text, 'f', FILTERS[i].size);
+		assert_false(open_accepts(&request));
+		FILTERS[i].text[FILTERS[i].size - 1] = '\0';
+		assert_true(open_accepts(&request));
+		memset(FILTERS[i].text, 0, FILTERS[i].size);
+		assert_true(open_accepts(&request));
+	}
 }
 
 static void open_reply_is_taken_at_its_exact_size_only(void **state)
@@ -323,8 +318,7 @@ int main(void)
 		cmocka_unit_test(interface_name_must_be_terminated),
 		cmocka_unit_test(interface_name_must_not_be_empty),
 		cmocka_unit_test(interface_name_can_never_be_part_of_a_path),
-		cmocka_unit_test(guard_must_be_terminated),
-		cmocka_unit_test(filter_must_be_terminated),
+		cmocka_unit_test(filters_must_be_terminated),
 		cmocka_unit_test(open_reply_is_taken_at_its_exact_size_only),
 		cmocka_unit_test(open_reply_of_another_version_or_type_is_refused),
 		cmocka_unit_test(open_reply_takes_every_known_result_and_no_other),

@@ -60,7 +60,7 @@ static void make_guard(struct session *session, const struct options *options)
 						    getenv("CF_INSTANCE_PORTS"), getenv("SSH_CONNECTION"));
 }
 
-static void fill_request(struct open_request *request, const struct options *options,
+static void fill_request(struct open_request *request, const struct options *options, const struct policy *policy,
 			 const struct interface_facts *facts, const struct tpacket_req3 *ring,
 			 const char *guard)
 {
@@ -78,8 +78,9 @@ static void fill_request(struct open_request *request, const struct options *opt
 		request->flags |= OPEN_COOKED_V1;
 	if (options->headers_only == WISH_YES)
 		request->flags |= OPEN_HEADERS_ONLY;
-	/* All three were measured when they were made: they fit. */
+	/* All were measured when they were made: they fit. */
 	protocol_copy_text(request->interface, sizeof request->interface, options->interface);
+	protocol_copy_text(request->policy, sizeof request->policy, policy_filter(policy));
 	protocol_copy_text(request->guard, sizeof request->guard, guard);
 	protocol_copy_text(request->filter, sizeof request->filter, options->filter);
 }
@@ -218,14 +219,17 @@ static void report_filter_refusal(const struct session *session, const struct op
 		log_record(LOG_ERROR, "cannot capture on this kind of interface",
 			   LOG_FIELDS(LOG_TEXT("interface", options->interface),
 				      LOG_NUMBER("link-type", (uint64_t)reply->link_type)));
+	else if (reply->result == OPEN_REFUSED_POLICY)
+		policy_report(&(struct policy_fault){ .reason = filter_refusal(reply),
+						      .text = policy_filter(session->policy) });
 	else if (reply->result == OPEN_REFUSED_FILTER_KERNEL && reply->error == ENOMEM)
 		report_optmem(reply, session->filter);
 	else
-		/* Compiled alone, the filter was sound. */
 		log_record(LOG_ERROR,
-			   reply->guarded && reply->result == OPEN_REFUSED_FILTER ?
-				   "cannot use filter together with the ssh guard, see -no-ssh-guard" :
-				   "cannot use filter",
+			   reply->result != OPEN_REFUSED_JOINED ? "cannot use filter" :
+			   policy_filter(session->policy)[0] != '\0' ?
+				   "cannot use filter together with the operator's policy" :
+				   "cannot use filter together with the ssh guard, see -no-ssh-guard",
 			   LOG_FIELDS(LOG_TEXT("reason", filter_refusal(reply)), LOG_TEXT("filter", session->filter)));
 }
 
@@ -244,10 +248,12 @@ static void report_refusal(const struct session *session, const struct options *
 		log_record(LOG_ERROR, "interface is down", LOG_FIELDS(LOG_TEXT("interface", options->interface)));
 		break;
 	case OPEN_REFUSED_SLOTS:
-		slots_report_full();
+		slots_report_full(SLOTS);
 		break;
 	case OPEN_READY:
-	case OPEN_REFUSED_FILTER: /* also the guard's, where there is no TCP */
+	case OPEN_REFUSED_POLICY: /* also the guard's, where there is no TCP */
+	case OPEN_REFUSED_FILTER:
+	case OPEN_REFUSED_JOINED:
 	case OPEN_REFUSED_FILTER_KERNEL:
 		report_filter_refusal(session, options);
 		break;
@@ -273,7 +279,7 @@ static void report_filter(const struct session *session, const struct options *o
 		log_record(LOG_INFO, message, LOG_FIELDS(LOG_TEXT("filter", session->filter)));
 }
 
-int session_open(struct session *session, const struct options *options,
+int session_open(struct session *session, const struct options *options, const struct policy *policy,
 		 const struct interface_facts *facts, const struct tpacket_req3 *ring, struct audience *audience)
 {
 	static struct open_request request;
@@ -284,14 +290,15 @@ int session_open(struct session *session, const struct options *options,
 		return -1;
 	}
 	/* First of all, and before a message could block: who has no slot is to take up nothing. */
-	if (slots_take() != 0 || slots_check_memory(protocol_ring_bytes(ring)) != 0)
+	if (slots_take(policy_captures(policy)) != 0 || slots_check_memory(protocol_ring_bytes(ring)) != 0)
 		return -1;
+	session->policy = policy;
 	make_guard(session, options);
-	fill_request(&request, options, facts, ring, session->guard);
+	fill_request(&request, options, policy, facts, ring, session->guard);
 	result = ask_helper(&request, &session->reply, audience);
 	if (result != 0)
 		return result;
-	joined_filter(session->filter, session->reply.guarded ? session->guard : "", options->filter);
+	joined_filter(session->filter, policy_filter(policy), session->reply.guarded ? session->guard : "", options->filter);
 	if (session->reply.result != OPEN_READY || frame_link_type(session->reply.link_type) == 0) {
 		report_refusal(session, options);
 		return -1;

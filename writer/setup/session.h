@@ -6,13 +6,15 @@
 #include "common/protocol.h"
 #include "flags.h"
 #include "interfaces.h"
+#include "policy.h"
 
 #define SESSION_STOPPED (-2) /* by base/stop.h, or stdout's reader gone, before there was a capture; not logged */
 
 struct session {
+	const struct policy *policy;
 	struct open_reply reply;
 	char guard[GUARD_TEXT_SIZE];
-	char filter[JOINED_FILTER_SIZE]; /* that the kernel runs, guard and all */
+	char filter[JOINED_FILTER_SIZE]; /* that the kernel runs, with what the operator and the guard leave out */
 	bool ssh_known; /* false: there may be a session that the guard does not leave out */
 };
 
@@ -28,7 +30,7 @@ bool session_is_genuine(void);
  * while a child of this process looks up the names in it. Logs how it went. Returns 0, -1 or
  * SESSION_STOPPED.
  */
-int session_open(struct session *session, const struct options *options,
+int session_open(struct session *session, const struct options *options, const struct policy *policy,
 		 const struct interface_facts *facts, const struct tpacket_req3 *ring, struct audience *audience);
 
 /*

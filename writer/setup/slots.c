@@ -31,24 +31,25 @@ static int bind_slot(unsigned int number)
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length));
 }
 
-void slots_report_full(void)
+void slots_report_full(unsigned int limit)
 {
 	struct holders holders;
 
 	holders_find(&holders);
 	log_record(LOG_ERROR, "too many captures in this container, end one first",
-		   LOG_FIELDS(LOG_NUMBER("limit", SLOTS), LOG_TEXT("captures", holders.list),
-			      LOG_TEXT("hint", holders.hint)));
+		   LOG_FIELDS(LOG_NUMBER("limit", limit), LOG_TEXT("captures", holders.list),
+			      LOG_TEXT("hint", holders.hint),
+			      LOG_TEXT("reason", limit < SLOTS ? "the operator's policy" : "kernel memory is bounded")));
 }
 
-int slots_take(void)
+int slots_take(unsigned int limit)
 {
 	errno = EADDRINUSE;
-	for (unsigned int number = 0; number < SLOTS && errno == EADDRINUSE; number++)
+	for (unsigned int number = 0; number < limit && errno == EADDRINUSE; number++)
 		if (bind_slot(number) == 0)
 			return 0;
 	if (errno == EADDRINUSE)
-		slots_report_full();
+		slots_report_full(limit);
 	else
 		log_record(LOG_ERROR, "cannot take a slot among the captures in this container",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));

@@ -12,11 +12,14 @@
 #define SLOTS 8
 #define SLOTS_BYTES ((uint64_t)SLOTS * RING_BYTES_MOST)
 
-/* One ERROR line: all are taken. */
-void slots_report_full(void);
+/* One ERROR line: all are taken, so many as there may be. */
+void slots_report_full(unsigned int limit);
 
-/* Takes a place, until this process and the helper are gone. Returns 0, or -1, logged. */
-int slots_take(void);
+/*
+ * Takes one of so many places, SLOTS or less where the operator says so, until this process and the helper
+ * are gone. Returns 0, or -1, logged.
+ */
+int slots_take(unsigned int limit);
 
 /*
  * Fails if all rings but root's, and `more` bytes, are too much: a place is free again when its holders

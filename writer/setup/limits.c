@@ -1,0 +1,51 @@
+/* setup: before the sandbox closes; here is the user's text, and no packet socket. */
+/* What the user asks for, within what the operator allows. */
+#include "limits.h"
+
+#include "base/log.h"
+
+static void lower(uint64_t *value, uint64_t limit)
+{
+	if (limit != 0 && (*value == 0 || *value > limit)) /* 0: the user set none */
+		*value = limit;
+}
+
+/* The whole policy, as it is written, on one line. */
+static void report(const struct policy *policy)
+{
+	struct log_field fields[POLICY_WORDS + 1];
+	int count = 0;
+
+	for (int word = 0; word < POLICY_WORDS; word++)
+		if (policy->value[word] != NULL)
+			fields[count++] = (struct log_field){
+				policy_word(word), word == POLICY_HEADERS_ONLY ? "true" : policy->value[word], 0
+			};
+	fields[count] = (struct log_field){ 0 };
+	if (count > 0)
+		log_record(LOG_INFO, "limited by the operator's policy", fields);
+}
+
+int limits_apply(struct options *options, const struct policy *policy)
+{
+	if (!policy_allows_interface(policy, options->interface)) {
+		log_record(LOG_ERROR, "the operator's policy does not allow this interface",
+			   LOG_FIELDS(LOG_TEXT("interface", options->interface),
+				      LOG_TEXT("allowed", policy->value[POLICY_INTERFACES])));
+		return -1;
+	}
+	if (policy->value[POLICY_HEADERS_ONLY] != NULL) {
+		if (options->headers_only == WISH_NO) {
+			log_record(LOG_ERROR, "the operator's policy allows headers only",
+				   LOG_FIELDS(LOG_TEXT("flag", "-headers-only"), LOG_TEXT("value", "false")));
+			return -1;
+		}
+		options->headers_only = WISH_YES;
+	}
+	lower(&options->snaplen, policy->number[POLICY_MAX_SNAPLEN]);
+	lower(&options->block_packet, policy->number[POLICY_MAX_SNAPLEN]);
+	lower(&options->duration, policy->number[POLICY_MAX_DURATION]);
+	lower(&options->max_size, policy->number[POLICY_MAX_SIZE]);
+	report(policy);
+	return 0;
+}
