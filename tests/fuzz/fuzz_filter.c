@@ -18,7 +18,7 @@ static int tracked_compile(pcap_t *handle, struct bpf_program *program, const ch
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define SSH_PORT 2222
 #define PACKET_LENGTH 128
-#define PROGRAMS_MOST 6
+#define PROGRAMS_MOST 8
 
 /* The helper ends soon after it has compiled and frees no program; this process goes on. */
 static struct bpf_program programs[PROGRAMS_MOST];

@@ -16,7 +16,7 @@ static void report(const struct policy *policy)
 	struct log_field fields[POLICY_WORDS + 1];
 	int count = 0;
 
-	for (int word = 0; word < POLICY_WORDS; word++)
+	for (enum policy_word word = 0; word < POLICY_WORDS; word++)
 		if (policy->value[word] != NULL)
 			fields[count++] = (struct log_field){
 				policy_word(word), word == POLICY_HEADERS_ONLY ? "true" : policy->value[word], 0
