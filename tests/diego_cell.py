@@ -7,6 +7,7 @@ from file_capabilities import capable_files
 
 VCAP = 1000  # on the host
 PROPERTY = "diego.rep.enable_cf_pcap"
+POLICY_PROPERTY = "diego.rep.cf_pcap_policy"
 GARDEN = "rep/shared/garden"
 CACHE = f"{GARDEN}/download_cache"
 # Those of the rep's folders that are vcap's. GARDEN is root's, and a mount of its own.
@@ -50,7 +51,8 @@ class Cell:
         (self.folder / "script").write_text(script)
         prepare = f"""set -e
             mount -t tmpfs tmpfs /var
-            mkdir -p /var/vcap/packages/healthcheck /var/vcap/data
+            mkdir -p /var/vcap/packages/healthcheck /var/vcap/data /var/vcap/jobs/rep/config
+            [ ! -f {self.folder}/policy ] || install -m 0640 -g {VCAP} {self.folder}/policy /var/vcap/jobs/rep/config/cf-pcap.policy
             ln -s {self.package} /var/vcap/packages/cf-pcap
             mount --bind {self.folder}/healthcheck /var/vcap/packages/healthcheck
             mount --bind {self.data} /var/vcap/data
@@ -59,8 +61,14 @@ class Cell:
         return subprocess.run(["unshare", "--mount", "sh", "-c", prepare], check=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True).stdout
 
-    def pre_start(self, enabled):
-        return self.run(self.render("cf_pcap_pre_start.erb", f"{PROPERTY}={str(enabled).lower()}"))
+    def run_template(self, name, enabled, policy=""):
+        """With the properties as BOSH renders all of the job's templates."""
+        properties = f"{PROPERTY}={str(enabled).lower()}", f"{POLICY_PROPERTY}={json.dumps(policy)}"
+        (self.folder / "policy").write_text(self.render("cf_pcap_policy.erb", *properties))
+        return self.run(self.render(name, *properties))
+
+    def pre_start(self, enabled, policy=""):
+        return self.run_template("cf_pcap_pre_start.erb", enabled, policy)
 
     def unpack(self, archive, key, capabilities=()):
         """As the rep does it: without SETFCAP the capability is lost without a word."""

@@ -116,7 +116,7 @@ def scratch():
 
 @pytest.fixture
 def cell(scratch, package, render):
-    return Cell(scratch, package, render)
+    return Cell(scratch, shutil.copytree(package, scratch / "package"), render)
 
 
 @pytest.fixture(scope="session")

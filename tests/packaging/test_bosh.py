@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from diego_cell import PROPERTY, VCAP, own, spec_of
+from diego_cell import POLICY_PROPERTY, PROPERTY, VCAP, own, spec_of
 from file_capabilities import NET_BIND_SERVICE, NET_RAW, NET_RAW_EP, capable_files, give
 from support import ROOT, USER, become_user
 
@@ -44,13 +44,16 @@ def test_package_is_linked_as_the_makefile_links():
 
 def test_property_is_off_by_default(release):
     properties = spec_of(release / "jobs/rep/spec")["properties"]
-    assert properties == {PROPERTY: {
-        "description": "Allow app developers to capture tcpdumps within their app containers.", "default": False}}
+    assert properties.keys() == {PROPERTY, POLICY_PROPERTY} and properties[POLICY_PROPERTY]["default"] == ""
+    assert properties[PROPERTY] == {
+        "description": "Allow app developers to capture tcpdumps within their app containers.", "default": False}
 
 
 @pytest.mark.parametrize("properties, wanted", [([], None), ([f"{PROPERTY}=false"], None),
-                                                ([f"{PROPERTY}=true"], ["SETFCAP"])])
-def test_rep_has_setfcap_only_while_the_property_is_on(render, scratch, properties, wanted):
+                                                ([f"{PROPERTY}=true"], ["SETFCAP"]),
+                                                ([f"{PROPERTY}=true", f"{POLICY_PROPERTY}=headers-only"], None)])
+def test_rep_has_setfcap_only_while_the_property_is_on_and_there_is_no_policy(render, scratch, properties, wanted):
+    """What it unpacked with the capability would have no policy beside it until the next start."""
     (scratch / "bpm.yml").write_text(render("bpm.yml.erb", *properties))
     assert spec_of(scratch / "bpm.yml")["processes"][0].get("capabilities") == wanted
 
@@ -236,7 +239,7 @@ def test_interrupted_run_leaves_nothing_after_the_next(cell, archive):
 
 
 def test_package_that_others_could_change_is_refused(cell, package, scratch):
-    changed = scratch / "package"
+    changed = scratch / "changed"
     shutil.copytree(package, changed)
     os.chown(changed / "cf-pcap", VCAP, VCAP)
     cell.package = changed

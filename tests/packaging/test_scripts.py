@@ -18,6 +18,7 @@ def test_scripts_are_clean():
 def test_rendered_job_scripts_are_clean(render, scratch):
     for template in ("cf_pcap_pre_start.erb", "cf_pcap_asset.erb"):
         for value in ("true", "false"):
-            script = scratch / "script"
-            script.write_text(render(template, f"diego.rep.enable_cf_pcap={value}"))
-            assert shellcheck(script) == ""
+            for policy in ("", "headers-only"):
+                script = scratch / "script"
+                script.write_text(render(template, f"diego.rep.enable_cf_pcap={value}", f"diego.rep.cf_pcap_policy={policy!r}"))
+                assert shellcheck(script) == ""

@@ -4,9 +4,9 @@
  *   cf-pcap-cache on|off DATA CACHE PACKAGE
  *
  * on:  KEY.d/cf-pcap in the folder CACHE has exactly cap_net_raw=p if it is what the folder
- *      PACKAGE holds, byte for byte; no other file in DATA, the folder of the rep's that CACHE
- *      lies in, has a capability of ours.
- * off: no file in DATA has a capability of ours.
+ *      PACKAGE holds, byte for byte, and beside it the policy that PACKAGE holds, or none; no other
+ *      file in DATA, the folder of the rep's that CACHE lies in, has a capability of ours.
+ * off: no file in DATA has a capability of ours, and no KEY.d a policy.
  *
  * All of it belongs to vcap, who may change it at any moment. So a name is resolved once, without
  * following links, and then only its descriptor counts; no inode that vcap ever owned gets a
@@ -21,6 +21,7 @@
 
 #include "cell.h"
 #include "helper.h"
+#include "policy.h"
 #include "walk.h"
 
 #define PASSES_MAX 20 /* one or two are usual, more only while vcap is at work */
@@ -80,7 +81,7 @@ static int complain(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct cell cell = { .watch = -1 };
+	static struct cell cell = { .watch = -1 };
 	int data;
 
 	if (argc != 5 || (strcmp(argv[1], "on") != 0 && strcmp(argv[1], "off") != 0)) {
@@ -91,6 +92,7 @@ int main(int argc, char **argv)
 		return complain("/proc/self/fd");
 	cell.enabled = strcmp(argv[1], "on") == 0;
 	cell.helper = open_reference(argv[4]);
+	read_policy(&cell.policy, argv[4]);
 	data = open_folder(argv[2]);
 	if (data < 0 && errno == ENOENT) {
 		printf("cf-pcap-cache: %s: there is no cache yet\n", argv[3]);

@@ -6,10 +6,17 @@
 
 #define HELPER "cf-pcap"
 #define FD_PATH_SIZE 32
+#define POLICY_BYTES 4096 /* as cf-pcap reads at most */
+
+struct policy {
+	size_t length; /* 0: none */
+	char text[POLICY_BYTES + 1];
+};
 
 struct cell {
 	bool enabled;
 	int helper;		/* the package's file */
+	struct policy policy;	/* the package's */
 	int cache;		/* O_PATH, or -1 if there is none: so its inode is not used again */
 	dev_t cache_device;
 	ino_t cache_inode;

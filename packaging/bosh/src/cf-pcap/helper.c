@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -14,9 +12,8 @@
 
 #include "capability.h"
 #include "cleanup.h"
+#include "place.h"
 
-#define TEMPORARY ".cf-pcap.new." /* and a random number; one left by a crash is removed */
-#define TEMPORARY_SIZE (sizeof TEMPORARY + 16)
 #define CHUNK 65536
 
 int open_reference(const char *package)
@@ -80,34 +77,9 @@ static int fill(int file, int reference)
 	return fsync(file);
 }
 
-/*
- * O_TMPFILE in the very folder: the rep's folders are a mount of their own, so a rename from a
- * folder of root's would not be one. What vcap could put under the temporary name meanwhile is a
- * file of his, without a capability.
- */
 int replace_helper(const struct folder *folder, int reference)
 {
-	char path[FD_PATH_SIZE], temporary[TEMPORARY_SIZE];
-	uint64_t random;
-	CLEANUP(cleanup_fd) int file =
-		openat(folder->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	CLEANUP(cleanup_fd) int file = place_new(folder);
 
-	if (file < 0 || fill(file, reference) != 0 ||
-	    getrandom(&random, sizeof random, 0) != sizeof random)
-		return -1;
-	snprintf(temporary, sizeof temporary, "%s%016llx", TEMPORARY, (unsigned long long)random);
-	if (linkat(AT_FDCWD, fd_path(path, file), folder->fd, temporary, AT_SYMLINK_FOLLOW) != 0)
-		return -1;
-	if (renameat(folder->fd, temporary, folder->fd, HELPER) != 0) {
-		int error = errno;
-		unlinkat(folder->fd, temporary, 0);
-		errno = error;
-		return -1;
-	}
-	return 0;
-}
-
-bool is_temporary(const char *name)
-{
-	return strncmp(name, TEMPORARY, strlen(TEMPORARY)) == 0;
+	return file < 0 || fill(file, reference) != 0 ? -1 : place_named(folder, file, HELPER);
 }

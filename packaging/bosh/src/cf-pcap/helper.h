@@ -16,6 +16,3 @@ bool is_genuine(int file, int reference);
  * folder's cf-pcap, by rename. Returns 0, or -1 with errno.
  */
 int replace_helper(const struct folder *folder, int reference);
-
-/* Is it the temporary name of a run that was interrupted? */
-bool is_temporary(const char *name);

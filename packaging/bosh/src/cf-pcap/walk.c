@@ -11,6 +11,8 @@
 #include "capability.h"
 #include "cleanup.h"
 #include "helper.h"
+#include "place.h"
+#include "policy.h"
 #include "watch.h"
 
 #define DEPTH_MAX 256
@@ -26,6 +28,9 @@ static bool enable_helper(struct cell *cell, const struct folder *folder, int fi
 			report(folder, HELPER, "not the installed version, left without a capability");
 		return false;
 	}
+	/* Before the capability: at no moment does it go further than the policy. */
+	if (!settle_policy(cell, folder))
+		return false;
 	if (is_as_wanted(file, status))
 		return true;
 	if (replace_helper(folder, cell->helper) == 0)
@@ -34,6 +39,15 @@ static bool enable_helper(struct cell *cell, const struct folder *folder, int fi
 	else
 		report_failure(cell, folder, HELPER, "giving it cap_net_raw=p");
 	return true;
+}
+
+static void visit_helper(struct cell *cell, const struct folder *folder, int file, const struct stat *status)
+{
+	if (enable_helper(cell, folder, file, status))
+		return;
+	remove_capability(cell, folder, HELPER, file, status);
+	if (!cell->enabled && folder->holds_archive)
+		drop_policy(cell, folder);
 }
 
 static void visit_file(struct cell *cell, const struct folder *folder, const char *name, int file,
@@ -46,7 +60,9 @@ static void visit_file(struct cell *cell, const struct folder *folder, const cha
 			report_failure(cell, folder, name, "removing it, left by an interrupted run");
 		return;
 	}
-	if (strcmp(name, HELPER) != 0 || !enable_helper(cell, folder, file, status))
+	if (strcmp(name, HELPER) == 0)
+		visit_helper(cell, folder, file, status);
+	else
 		remove_capability(cell, folder, name, file, status);
 }
 
