@@ -77,6 +77,10 @@ $(PROBED): packaging/probe packaging/hardening-flags
 	@CC='$(CC)' HOSTCC='$(HOSTCC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
 		PKG_CONFIG='$(PKG_CONFIG)' packaging/probe >$@.new && mv $@.new $@
 
+# Where the operator's policy lies if not beside the program: for packages that keep settings in /etc.
+POLICY_FOLDER ?=
+$(BUILD)/writer/setup/policy_file.o: ALL_CPPFLAGS += $(if $(POLICY_FOLDER),-DPOLICY_FOLDER='"$(POLICY_FOLDER)"')
+
 # The helper carries the writer: one file is installed. helper/image.c, never with LTO, takes it up.
 $(BUILD)/cf-pcap-writer.image: $(BUILD)/cf-pcap-writer
 	$(Q)$(STRIP) -o $@ $<
@@ -125,6 +129,7 @@ install: all
 	install -d '$(DESTDIR)$(bindir)'
 	install -m 0755 $(BUILD)/cf-pcap '$(DESTDIR)$(bindir)/cf-pcap'
 	install -D -m 0644 packaging/man/cf-pcap.1 '$(DESTDIR)$(mandir)/man1/cf-pcap.1'
+	install -D -m 0644 packaging/man/cf-pcap.policy.5 '$(DESTDIR)$(mandir)/man5/cf-pcap.policy.5'
 	install -D -m 0644 packaging/man/cf-pcap-protocol.7 '$(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7'
 	install -D -m 0644 packaging/completion/cf-pcap.bash '$(DESTDIR)$(bashcompdir)/cf-pcap'
 	install -D -m 0644 packaging/completion/_cf-pcap '$(DESTDIR)$(zshcompdir)/_cf-pcap'
@@ -140,7 +145,8 @@ install-cap:
 
 uninstall:
 	rm -f '$(DESTDIR)$(bindir)/cf-pcap'
-	rm -f '$(DESTDIR)$(mandir)/man1/cf-pcap.1' '$(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7'
+	rm -f '$(DESTDIR)$(mandir)/man1/cf-pcap.1' '$(DESTDIR)$(mandir)/man5/cf-pcap.policy.5'
+	rm -f '$(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7'
 	rm -f '$(DESTDIR)$(bashcompdir)/cf-pcap' '$(DESTDIR)$(zshcompdir)/_cf-pcap'
 
 include packaging/targets.mk

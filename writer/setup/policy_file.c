@@ -16,6 +16,9 @@
 #include "common/privilege.h"
 
 #define FD_PATH_SIZE 32
+#ifndef POLICY_FOLDER
+#define POLICY_FOLDER "" /* beside the program; a package may keep settings elsewhere than programs, make POLICY_FOLDER=/etc */
+#endif
 
 /* /proc is the kernel's: the helper looked, image_exec_writer(). */
 static const char *fd_path(char path[FD_PATH_SIZE], int fd)
@@ -24,15 +27,8 @@ static const char *fd_path(char path[FD_PATH_SIZE], int fd)
 	return path;
 }
 
-#ifdef POLICY_FOLDER
-/* Of a package that keeps its settings elsewhere than its programs. */
-static int open_folder(void)
-{
-	return open(POLICY_FOLDER, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-#else
 /* The kernel's name for the file we are: no argument, variable or working directory has a say. */
-static int open_folder(void)
+static int open_own_folder(void)
 {
 	char path[PATH_MAX], link[FD_PATH_SIZE];
 	ssize_t length = readlink(fd_path(link, WRITER_HELPER_FILE_FD), path, sizeof path);
@@ -55,7 +51,11 @@ static int open_folder(void)
 		close(folder);
 	return -1;
 }
-#endif
+
+static int open_folder(void)
+{
+	return POLICY_FOLDER[0] != '\0' ? open(POLICY_FOLDER, O_PATH | O_DIRECTORY | O_CLOEXEC) : open_own_folder();
+}
 
 /*
  * access() asks for the real uid, with groups and ACLs. An owner can chmod, so he counts as able to write,
