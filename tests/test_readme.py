@@ -1,4 +1,4 @@
-"""README's commands, flags and targets are those of the program."""
+"""README's and OPERATOR's commands, flags and targets are those of the program."""
 import re
 import shlex
 import subprocess
@@ -8,6 +8,7 @@ import pytest
 from support import ROOT, read_pcap
 
 README = (ROOT / "README.md").read_text()
+OPERATOR = (ROOT / "OPERATOR.md").read_text()
 OVER_SSH = re.findall(r'cf ssh app -c "/tmp/lifecycle/cf-pcap ([^"]*)"', README)
 
 
@@ -30,12 +31,26 @@ def test_a_command_over_ssh_captures(tools, ns, command):
 
 
 def test_every_make_target_exists():
-    targets = set(re.findall(r"(?:^ +|`)make ([a-z-]+)", README, re.M))
+    targets = set(re.findall(r"(?:^ +|`)make ([a-z-]+)", README + OPERATOR, re.M))
     assert {"demo", "check", "lifecycle", "deb", "fuzz", "bench"} <= targets
     for target in targets:
         subprocess.run(["make", "-C", ROOT, "-n", target], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_every_file_it_names_is_there():
-    for name in re.findall(r"\]\(([^)#]+)\)", README):
+    for name in re.findall(r"\]\(([^)#]+)\)", README + OPERATOR):
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("policy", re.findall(r"^```policy\n(.*?)^```", OPERATOR, re.M | re.S))
+def test_a_policy_to_copy_limits_captures(stage, tools, ns, policy):
+    """Beside the installed program, for a moment; eth0 is called cap0 here."""
+    path = stage / "cf-pcap.policy"
+    path.write_text(policy)
+    try:
+        done = tools.run(ns, "-interface", "lo", "-duration", "100ms")
+    finally:
+        path.unlink()
+    assert done.returncode == 0 and b"limited by the operator's policy" in done.stderr
+    for line in policy.splitlines():
+        assert f"{line.split()[0]}=".encode() in done.stderr

@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 USER_PAGE = ROOT / "packaging/man/cf-pcap.1"
 WRITER_PAGE = ROOT / "packaging/man/cf-pcap-protocol.7"
+POLICY_PAGE = ROOT / "packaging/man/cf-pcap.policy.5"
 # What mandoc says about other pages, which this machine may not have.
 ABOUT_OTHERS = ("referenced manual not found", "mandoc.db")
 
@@ -25,7 +26,7 @@ def helped_flags(tools):
     return dict(re.findall(r"^  -(\S+) (\S*) +\S", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", [USER_PAGE, WRITER_PAGE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [USER_PAGE, WRITER_PAGE, POLICY_PAGE], ids=lambda page: page.name)
 def test_page_is_clean(page):
     lint = subprocess.run(["mandoc", "-T", "lint", "-W", "style", page], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True).stdout
@@ -60,13 +61,24 @@ def test_page_has_every_message_of_the_writer():
     assert [message for message in sorted(messages) if message not in page] == []
 
 
+def test_policy_page_has_every_word_and_every_reason():
+    page = rendered(POLICY_PAGE)
+    parser = (ROOT / "writer/setup/policy.c").read_text()
+    words = re.findall(r'^\t\[POLICY_\w+\] = \{ "([a-z-]+)"', parser, re.MULTILINE)
+    assert set(words) == set(re.findall(r"^\.It Ic (\S+)", POLICY_PAGE.read_text(), re.MULTILINE)) and len(words) == 7
+    reasons = set(re.findall(r'"(expected [^"]+)"', parser)) | set(re.findall(r'mistake\(fault, "([^"]+)"', parser))
+    reasons |= set(re.findall(r'\brefuse\("([^"]+)"', (ROOT / "writer/setup/policy_file.c").read_text()))
+    assert len(reasons) >= 16
+    assert [reason for reason in sorted(reasons) if reason not in page] == []
+
+
 def test_writer_page_has_every_message_of_the_helper():
     page = rendered(WRITER_PAGE)
     source = "".join(path.read_text() for path in (ROOT / "helper").glob("*.c"))
     source = source.replace('" "', "")  # as the compiler joins them
     calls = re.findall(r'\bdie\(((?:[^;{"]|"[^"]*")*)\);', source)
     messages = {message for call in calls for message in re.findall(r'"([^"]+)"', call)}
-    assert len(messages) > 15
+    assert len(messages) > 10
     assert [message for message in sorted(messages) if message not in page] == []
 
 
@@ -85,7 +97,7 @@ def test_writer_page_has_the_whole_protocol():
     assert len(names) > 15
     assert [name for name in sorted(names) if name not in page] == []
     limits = dict(re.findall(r"^#define (\w+) (\d+)u?\b", header, re.MULTILINE))
-    for name in ("FILTER_TEXT_SIZE", "GUARD_TEXT_SIZE", "REFUSAL_TEXT_SIZE", "LOOKUP_NAME_SIZE", "INTERFACE_NAME_SIZE"):
+    for name in ("FILTER_TEXT_SIZE", "POLICY_TEXT_SIZE", "GUARD_TEXT_SIZE", "REFUSAL_TEXT_SIZE", "LOOKUP_NAME_SIZE", "INTERFACE_NAME_SIZE"):
         assert f"at most {int(limits[name]) - 1} bytes" in page, name
     assert f"at most {limits['LOOKUP_ADDRESS_MAX']} addresses" in page
     assert f"from 1 to {limits['SNAPLEN_MAX']}" in page
@@ -110,6 +122,6 @@ def test_pages_and_completion_are_installed_and_uninstalled(scratch):
     installed = sorted(str(path.relative_to(scratch / "usr")) for path in scratch.rglob("*") if path.is_file())
     assert installed == [
         "bin/cf-pcap", "share/bash-completion/completions/cf-pcap",
-        "share/man/man1/cf-pcap.1", "share/man/man7/cf-pcap-protocol.7", "share/zsh/site-functions/_cf-pcap"]
+        "share/man/man1/cf-pcap.1", "share/man/man5/cf-pcap.policy.5", "share/man/man7/cf-pcap-protocol.7", "share/zsh/site-functions/_cf-pcap"]
     subprocess.run([*make, "uninstall"], check=True, stdout=subprocess.DEVNULL)
     assert not [path for path in scratch.rglob("*") if path.is_file()]

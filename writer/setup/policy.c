@@ -75,7 +75,7 @@ const char *policy_word(enum policy_word word)
 	return WORDS[word].name;
 }
 
-static int fail(struct policy_fault *fault, const char *reason, const char *text)
+static int mistake(struct policy_fault *fault, const char *reason, const char *text)
 {
 	fault->reason = reason;
 	fault->text = text;
@@ -92,12 +92,12 @@ static int parse_line(struct policy *policy, char *line, struct policy_fault *fa
 	while (word < POLICY_WORDS && strcmp(WORDS[word].name, name) != 0)
 		word++;
 	if (word == POLICY_WORDS)
-		return fail(fault, "unknown word", name);
+		return mistake(fault, "unknown word", name);
 	if (policy->value[word] != NULL)
-		return fail(fault, "this word was there before", name);
+		return mistake(fault, "this word was there before", name);
 	if (WORDS[word].parse(value, &policy->number[word]) != 0 || policy->number[word] < WORDS[word].least ||
 	    policy->number[word] > WORDS[word].most)
-		return fail(fault, WORDS[word].expected, value);
+		return mistake(fault, WORDS[word].expected, value);
 	policy->value[word] = value;
 	return 0;
 }
@@ -132,11 +132,11 @@ int policy_parse(struct policy *policy, size_t length, struct policy_fault *faul
 	memset(policy->number, 0, sizeof policy->number);
 	*fault = (struct policy_fault){ 0 };
 	if (strlen(policy->text) != length)
-		return fail(fault, "there is a NUL byte in it", "");
+		return mistake(fault, "there is a NUL byte in it", "");
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		fault->line++;
 		if (has_control_character(line))
-			return fail(fault, "a control character, such as the CR of CRLF", line);
+			return mistake(fault, "a control character, such as the CR of CRLF", line);
 		line = trim(line);
 		if (*line == '\0' || *line == '#')
 			continue;
@@ -146,7 +146,7 @@ int policy_parse(struct policy *policy, size_t length, struct policy_fault *faul
 	}
 	fault->line = 0;
 	/* Somebody wanted it to limit something. */
-	return limits ? 0 : fail(fault, "it limits nothing", "");
+	return limits ? 0 : mistake(fault, "it limits nothing", "");
 }
 
 bool policy_allows_interface(const struct policy *policy, const char *name)

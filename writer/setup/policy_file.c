@@ -76,7 +76,7 @@ static bool could_be_changed(int fd)
 	return status.st_uid == getuid() && (mount.f_flag & ST_RDONLY) == 0;
 }
 
-static int fail(const char *reason, const char *text)
+static int refuse(const char *reason, const char *text)
 {
 	return policy_report(&(struct policy_fault){ .reason = reason, .text = text });
 }
@@ -89,17 +89,17 @@ static int read_file(struct policy *policy, int file)
 	ssize_t part;
 
 	if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
-		return fail("it is no regular file", "");
+		return refuse("it is no regular file", "");
 	if (could_be_changed(file))
-		return fail("it could have been changed by this user (root has to install it)", "");
+		return refuse("it could have been changed by this user (root has to install it)", "");
 	do {
 		part = read(file, policy->text + length, sizeof policy->text - length);
 		if (part < 0)
-			return fail("it cannot be read", strerror(errno));
+			return refuse("it cannot be read", strerror(errno));
 		length += (size_t)part;
 	} while (part > 0 && length < sizeof policy->text);
 	if (length > POLICY_BYTES)
-		return fail("it is longer than 4096 bytes", "");
+		return refuse("it is longer than 4096 bytes", "");
 	return policy_parse(policy, length, &fault) == 0 ? 0 : policy_report(&fault);
 }
 
@@ -125,5 +125,5 @@ int policy_read(struct policy *policy)
 		return read_file(policy, file);
 	if (errno == ENOENT)
 		return 0;
-	return errno == ELOOP ? fail("it is no regular file", "a symbolic link") : fail("it cannot be read", strerror(errno));
+	return errno == ELOOP ? refuse("it is no regular file", "a symbolic link") : refuse("it cannot be read", strerror(errno));
 }
