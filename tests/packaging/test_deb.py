@@ -136,11 +136,16 @@ def test_package_has_the_version_of_the_program(package, tools):
     assert version.split() == ["cf-pcap", packaged.stdout.strip()]
 
 
-def capture_as(system, ns, *groups):
-    """A capture of an ordinary user with these groups, inside. Returns its exit status."""
+def run_as(system, ns, *groups):
+    """A capture of an ordinary user with these groups, inside."""
     return ns.run("chroot", f"--userspec={USER}:{USER}", f"--groups={','.join(groups) or USER}", system.root,
                   f"/{PROGRAM}", "-interface", "lo", "-duration", "100ms", stdout=subprocess.PIPE,
-                  stderr=subprocess.PIPE).returncode
+                  stderr=subprocess.PIPE)
+
+
+def capture_as(system, ns, *groups):
+    """Its exit status."""
+    return run_as(system, ns, *groups).returncode
 
 
 def test_members_of_the_group_capture_and_others_do_not(system, ns):
@@ -161,6 +166,23 @@ def test_refused_in_debconf_there_is_no_capability_and_reconfiguring_works_both_
         system.answer(value)
         system.run("dpkg-reconfigure", "cf-pcap")
         assert system.program() == wanted
+
+
+def test_policy_is_a_setting_of_the_administrators(system, ns):
+    system.answer("true")
+    system.install()
+    beside = system.root / f"{PROGRAM}.policy"
+    beside.write_text("nonsense\n")  # is nobody's policy here
+    assert capture_as(system, ns, "cf-pcap") == 0
+    policy = system.root / "etc/cf-pcap.policy"
+    policy.write_text("max-snaplen 100\n")
+    done = run_as(system, ns, "cf-pcap")
+    assert done.returncode == 0 and b"limited by the operator's policy" in done.stderr
+    assert int.from_bytes(done.stdout[16:20], "little") == 100
+    for mode, words in ((0o666, b"could have been changed by this user"), (0o600, b"it cannot be read")):
+        policy.chmod(mode)
+        done = run_as(system, ns, "cf-pcap")
+        assert done.returncode == 1 and words in done.stderr
 
 
 def test_installed_without_an_answer_there_is_no_capability(system):
@@ -201,6 +223,7 @@ def test_purge_leaves_nothing(system):
     system.answer("true")
     system.install()
     assert system.files() != before
+    (system.root / "etc/cf-pcap.policy").write_text("headers-only\n")
     system.run("dpkg", "--remove", "cf-pcap")
     assert not (system.root / PROGRAM).exists()
     system.run("dpkg", "--purge", "cf-pcap")
