@@ -211,6 +211,17 @@ def test_no_interface_but_those_of_the_list_is_captured_on(folder, ns, interface
     assert run([folder / "cf-pcap", *CAPTURE], ns).returncode == 0
 
 
+@pytest.mark.parametrize("flags", [[], ["-snaplen", "0"], ["-headers-only=true"], ["-format", "pcapng"], ["-filter", "udp or len > 0"]])
+@pytest.mark.parametrize("interface", ["lo", "any"])
+def test_no_payload_is_printed_where_the_operator_allows_headers_only(folder, ns, place, interface, flags):
+    write(folder / POLICY, "headers-only\n")
+    with capturing(folder, ns, place / "out", "-interface", interface, *flags):
+        with socket_in(ns, socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"payload" * 100, ("127.0.0.1", 9))
+    content = (place / "out").read_bytes()
+    assert b"payload" not in content[content.find(b"\x7f\x00\x00\x01"):] and b"\x7f\x00\x00\x01" in content
+
+
 def test_payload_asked_for_where_it_is_not_allowed_is_an_error_that_names_the_operator(folder, ns):
     write(folder / POLICY, "headers-only\n")
     assert_refused(run([folder / "cf-pcap", *CAPTURE, "-headers-only=false"], ns), b"the operator's policy allows headers only")
