@@ -29,7 +29,7 @@ static int suid_dumpable(void)
 	CLEANUP(cleanup_fd) int setting = open("/proc/sys/fs/suid_dumpable", O_RDONLY | O_CLOEXEC);
 	char value;
 
-	return read(setting, &value, 1) == 1 ? value : '?';
+	return setting >= 0 && read(setting, &value, 1) == 1 ? value : '?';
 }
 
 struct start_state start_lower_capabilities(void)
@@ -49,7 +49,7 @@ struct start_state start_lower_capabilities(void)
 	 */
 	errno = EPERM;
 	if (exposed && privilege_is_the_files() && strchr("02", suid_dumpable()) == NULL)
-		die("fs.suid_dumpable is 1, so the capture would be open to the user's other processes");
+		die("fs.suid_dumpable is 1, or not in this /proc, so the user's other processes could look into the capture");
 	return state;
 }
 

@@ -24,6 +24,7 @@
 
 #include "base/log.h"
 #include "common/cleanup.h"
+#include "confinement.h"
 
 #define HELPER_FILE_PATH "/proc/self/fd/5"
 #define NO_SUCH_SOCKET_TYPE 15 /* the highest that socket(2) takes as a type; nothing has it */
@@ -110,7 +111,7 @@ static bool seccomp_refuses_packet_sockets(void)
 }
 
 /* The capability was there, and the kernel refused the socket all the same. */
-static const char *explain_refused_socket(const struct open_reply *reply)
+static const char *explain_refused_socket(const struct open_reply *reply, const char *profile)
 {
 	if (seccomp_refuses_packet_sockets())
 		return "the seccomp profile of this container refuses packet sockets: the operator can allow "
@@ -120,6 +121,10 @@ static const char *explain_refused_socket(const struct open_reply *reply)
 	if (network_namespace_is_foreign())
 		return "this user namespace does not own the network namespace: the operator can give the "
 		       "container a network namespace of its own";
+	if (reply->error == EACCES && profile[0] != '\0')
+		return "AppArmor denies packet sockets: the operator can allow \"network packet\" in the profile";
+	if (reply->error == EPERM && profile[0] != '\0')
+		return "AppArmor denies the capability: the operator can allow \"capability net_raw\" in the profile";
 	if (reply->error == EPERM || reply->error == EACCES)
 		return "a security module (AppArmor, SELinux) or a seccomp profile refuses packet sockets: "
 		       "the operator can allow them there";
@@ -128,8 +133,12 @@ static const char *explain_refused_socket(const struct open_reply *reply)
 
 void diagnosis_report_no_socket(const struct open_reply *reply)
 {
+	char profile[CONFINEMENT_SIZE];
+
+	confinement_profile(profile);
 	log_record(LOG_ERROR, "cannot capture packets",
-		   LOG_FIELDS(LOG_TEXT("reason", reply->had_capability ? explain_refused_socket(reply) :
+		   LOG_FIELDS(LOG_TEXT("reason", reply->had_capability ? explain_refused_socket(reply, profile) :
 									 explain_missing_capability(reply)),
-			      LOG_TEXT("error", strerror(reply->error))));
+			      LOG_TEXT("error", strerror(reply->error)),
+			      LOG_TEXT(profile[0] != '\0' ? "profile" : NULL, profile)));
 }

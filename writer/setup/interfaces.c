@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "common/cleanup.h"
+#include "confinement.h"
 
 #define NAMES_SIZE 1024
 
@@ -135,7 +136,7 @@ static int get_interfaces(struct ifaddrs **list)
 	if (getifaddrs(list) == 0)
 		return 0;
 	*list = NULL;
-	log_record(LOG_ERROR, "cannot list the interfaces", LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+	confinement_report("cannot list the interfaces", "network netlink", errno);
 	return -1;
 }
 

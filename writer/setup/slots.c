@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "common/cleanup.h"
+#include "confinement.h"
 #include "holders.h"
 
 #define DUMP_BYTES 32768 /* what the kernel sends at a time is less */
@@ -51,8 +52,7 @@ int slots_take(unsigned int limit)
 	if (errno == EADDRINUSE)
 		slots_report_full(limit);
 	else
-		log_record(LOG_ERROR, "cannot take a slot among the captures in this container",
-			   LOG_FIELDS(LOG_TEXT("error", strerror(errno))));
+		confinement_report("cannot take a slot among the captures in this container", "unix (bind)", errno);
 	return -1;
 }
 
