@@ -57,7 +57,7 @@ static void referenced_record(size_t length)
 	output_end_record(&output);
 }
 
-/* A reader of a 4096-byte pipe that takes a few bytes at a time. */
+/* A reader of a pipe of one page that takes a few bytes at a time. */
 static size_t read_slowly(int fd, size_t piece, uint8_t *content, size_t size)
 {
 	size_t length = 0;
@@ -334,17 +334,19 @@ static void a_reader_that_leaves_a_full_pipe_is_noticed(void **state)
 
 static void write_urgently_up_to_a_boundary(void)
 {
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
 	need_output();
-	CHECK(fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 4096) == 4096);
+	CHECK(fcntl(STDOUT_FILENO, F_SETPIPE_SZ, page) == (int)page);
 	output.pipe.capacity = 0; /* written to as if it were none */
 	ask_to_stop(2);
 	for (int i = 0; i < 2; i++) {
-		output_reference(&output, large, 2048);
+		output_reference(&output, huge, page - 2048);
 		copy(large, 2048);
 		output_end_record(&output);
 	}
 	CHECK(flush() == OUTPUT_ABANDONED);
-	CHECK(output_written(&output) == 4096);
+	CHECK(output_written(&output) == page);
 	CHECK(!output.torn);
 }
 
