@@ -27,7 +27,8 @@ bosh: lifecycle
 	$(Q)cp $(LIFECYCLE) $(BOSH)/blobs/cf-pcap/
 	$(SAY) BOSH $(BOSH)
 
-# The source is copied first: debhelper wants ./debian, and leaves traces in its tree.
+# The source is copied first: debhelper wants ./debian, and leaves traces in its tree. DEB_HOST_ARCH=arm64
+# builds for another architecture, with a cross compiler and that architecture's libraries.
 deb:
 	@command -v dpkg-buildpackage >/dev/null || { \
 		echo "no dpkg-buildpackage here: install Debian's packages dpkg-dev, debhelper and po-debconf" >&2; exit 1; }
@@ -36,6 +37,7 @@ deb:
 	$(Q)cp -R Makefile $(wildcard LICENSE README.md OPERATOR.md SECURITY.md NEWS) base common formats helper sandbox writer packaging $(DEB_SOURCE)/
 	$(Q)mv $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
 	$(Q)cd $(DEB_SOURCE) && env -u MAKEFLAGS dpkg-buildpackage --build=binary --unsigned-changes \
+		$(if $(DEB_HOST_ARCH),--host-arch=$(DEB_HOST_ARCH)) \
 		>../build.log 2>&1 || { cat ../build.log; exit 1; }
 	$(Q)cp $(BUILD)/deb/cf-pcap_$(VERSION)_*.deb $(BUILD)/
 	$(SAY) DEB $(BUILD)/cf-pcap_$(VERSION)_*.deb
