@@ -1,8 +1,10 @@
 """make check-kernels: every kernel that Debian's suites hold. Ends with "N passed, N failed"."""
+import os
 import sys
+import time
 
 from kernels.packages import Apt
-from kernels.suite import AMD64, ARM64, ARM64_16K, Suite, checks
+from kernels.suite import AMD64, ARM64, ARM64_16K, JOBS, Suite, checks
 
 OLDEST, NEWEST = 0, -1
 # (suite, series or "", which, flavour)
@@ -37,19 +39,23 @@ def choose(apt):
     return list(chosen), missing
 
 
-def report(kernel, result):
-    """Prints what was found in one machine. Returns (passed, failed)."""
-    found = checks(kernel, result)
-    failures = [(name, problem) for name, problem in found if problem is not None]
-    for name, problem in failures:
-        print(f"--- {kernel}: {name}\n{problem}")
+def report(kernel, result, jobs):
+    """Prints what was found in one machine, failures first, as a row of KERNELS.md. Returns (passed, failed)."""
+    found = checks(kernel, result, jobs)
+    failures = {job: [(name, problem) for name, problem in tests if problem is not None]
+                for job, tests in found.items()}
+    for job, failed in failures.items():
+        for name, problem in failed:
+            print(f"--- {kernel}: {job}: {name}\n{problem}")
+    counts = "; ".join(f"{job} {len(tests) - len(failures[job])} of {len(tests)}" for job, tests in found.items())
     theft = "; ".join(f"{prey} {score['lost']} of {score['starts']}" for prey, score in result.theft.items())
-    print(f"{kernel}: {len(found) - len(failures)} passed, {len(failures)} failed, {result.seconds:.0f} s; "
-          f"sockets lost: {theft or 'not counted'}", flush=True)
-    return len(found) - len(failures), len(failures)
+    print(f"| {time.strftime('%Y-%m-%d')} | {kernel} | {counts} | {theft or '-'} | {result.seconds:.0f} s |", flush=True)
+    failed = sum(len(names) for names in failures.values())
+    return sum(len(tests) for tests in found.values()) - failed, failed
 
 
 def main():
+    jobs = os.environ.get("JOBS", "").split() or JOBS
     apt = Apt("all", list(dict.fromkeys(suite for suite, *_ in CHOICES)), ["amd64", "arm64"])
     kernels, missing = choose(apt)
     if sys.argv[1:]:
@@ -58,7 +64,8 @@ def main():
         print(f"not to be had here: {what}", flush=True)
     if not kernels:
         sys.exit("no kernel to run")
-    counts = [report(kernel, result) for kernel, result in Suite(apt, STARTS, OLD_STARTS).run_all(kernels)]
+    suite = Suite(apt, STARTS, OLD_STARTS, jobs)
+    counts = [report(kernel, result, jobs) for kernel, result in suite.run_all(kernels)]
     passed, failed = (sum(column) for column in zip(*counts))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0

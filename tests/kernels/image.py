@@ -4,10 +4,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from kernels.packages import CACHE, run, unpack
+from kernels.packages import CACHE, named_after, run, unpack
 
-PACKAGES = ["busybox-static", "dash", "iproute2", "iputils-ping", "libcap2-bin", "tcpdump", "util-linux"]
-UNNEEDED = ["usr/share", "etc/pam.d", "usr/lib/systemd", "var"]
+PACKAGES = ["adduser", "apparmor", "busybox-static", "dash", "debconf", "dpkg", "iproute2", "iputils-ping", "libc-bin", "libcap2-bin",
+            "libcmocka0", "libjansson4", "perl-base", "tar", "tcpdump", "util-linux"]
+UNNEEDED = ["etc/pam.d", "usr/lib/systemd", "var"]
+SHARE_NEEDED = ["adduser", "apparmor-features", "debconf", "dpkg", "perl", "perl5"]
 MODULES = ["veth", "dummy"]
 GUEST = Path(__file__).resolve().parent / "guest"
 
@@ -29,15 +31,16 @@ def fresh(folder):
 
 
 def root_image(apt, architecture):
-    target = CACHE / f"root-{architecture}.cpio"
+    target = CACHE / f"{named_after(f'root-{architecture}', PACKAGES + SHARE_NEEDED)}.cpio"
     if not target.exists():
-        folder = fresh(CACHE / f"root-{architecture}")
+        folder = fresh(target.with_suffix(""))
         for name in ("bin", "sbin", "lib", "lib64"):
             (folder / "usr" / name).mkdir(parents=True)
             (folder / name).symlink_to(f"usr/{name}")
         unpack(apt.download_with_dependencies(architecture, *PACKAGES), folder)
-        for name in UNNEEDED:
-            shutil.rmtree(folder / name, ignore_errors=True)
+        for path in [*(folder / name for name in UNNEEDED), *(folder / "usr/share").iterdir()]:
+            if path.name not in SHARE_NEEDED:
+                shutil.rmtree(path, ignore_errors=True)
         for name in ("proc", "sys", "dev", "run", "tmp", "stage", "root"):
             (folder / name).mkdir(exist_ok=True)
         write_cpio(folder, target)
@@ -77,11 +80,12 @@ def collect_modules(parts, chosen):
     return chosen
 
 
-def job_image(programs, target):
-    """The guest's scripts, and programs as {path in the machine: file here}."""
+def job_image(programs, probes, target):
+    """The guest's scripts, programs as {path in the machine: file here}, and the text of probes."""
     folder = fresh(target.with_suffix(""))
     shutil.copytree(GUEST, folder / "job")
     shutil.move(folder / "job/init", folder / "init")
+    (folder / "job/probes").write_text(probes)
     (folder / "init").chmod(0o755)
     for path, source in programs.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
 """Debian's packages for the machines, by an apt of their own: the host's lists stay as they are."""
+import hashlib
 import re
 import subprocess
 import time
@@ -18,6 +19,11 @@ LISTS_LAST_S = 24 * 3600
 def run(*argv, **options):
     return subprocess.run([str(word) for word in argv], check=True, text=True, stdout=subprocess.PIPE,
                           **options).stdout
+
+
+def named_after(name, packages):
+    """For what is kept: made of other packages, it is another."""
+    return f"{name}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:8]}"
 
 
 def version_key(version):
