@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support import LOG_LINE, Namespace, Tools, ip
+from support import LOG_LINE, Namespace, Tools, USER, ip
 
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, CAP_NET_RAW = 4, 24, 38, 13
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
@@ -126,6 +126,26 @@ def test_a_bad_filter_is_refused_in_libpcaps_words(tools, ns, expression, guard)
     assert error.startswith('msg="cannot use filter" reason=')
     assert BAD_FILTERS[expression] in error
     assert error.endswith(f'filter="{expression}"' if not expression.isalpha() else f"filter={expression}")
+
+
+def test_a_filter_that_takes_more_socket_memory_than_allowed_names_the_setting(tools, ns):
+    """What was everybody's default before Linux 6.8, and has been each namespace's own setting since."""
+    long = " or ".join(f"(host 10.0.{n}.1 and port {n + 1})" for n in range(100))
+    ns.run("sh", "-c", "[ ! -e /proc/sys/net/core/optmem_max ] || sysctl -qw net.core.optmem_max=20480", check=True)
+    limit = ns.run("cat", "/proc/sys/net/core/optmem_max", stdout=subprocess.PIPE).stdout.decode().strip()
+    error = error_of(tools.run(ns, "-interface", "lo", "-filter", long), 1)
+    assert re.match(r'msg="cannot use filter" reason="it takes more socket memory than net.core.optmem_max allows: .*" '
+                    rf'bytes=\d+ limit={limit or "unknown"} filter=', error)
+
+
+def test_a_proc_without_settings_is_in_the_way_of_those_alone_who_have_the_capability_already(tools, ns):
+    for before, status in ((["env"], 0), ([], 1)):  # setpriv leaves its own to what it executes, and env loses it
+        done = ns.run("unshare", "--mount", "sh", "-c", 'mount -t proc -o subset=pid proc /proc && exec "$@"', "sh",
+                      "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *before, tools.helper,
+                      "-interface", "lo", "-duration", "50ms", capture_output=True)
+        assert done.returncode == status, done.stderr
+    assert b"fs.suid_dumpable is 1, or not in this /proc" in done.stderr
+    assert b"No such file or directory" in done.stderr and done.stdout == b""
 
 
 def test_a_terminal_is_refused(tools, ns):

@@ -77,6 +77,17 @@ def test_a_refused_packet_socket_is_explained(start, tmp_path):
     assert (tmp_path / "out.pcap").stat().st_size == 0
 
 
+@pytest.mark.parametrize("call, message", [
+    ("socketpair", "AppArmor denies unix sockets: Permission denied"),
+    ("execveat", "AppArmor denies to execute the writer's copy in memory (attach_disconnected allows it)")])
+def test_what_a_security_module_denies_is_named(start, tmp_path, call, message):
+    """With the module itself: tests/kernels."""
+    process = start(errno.EACCES, [call])
+    assert process.wait(10) == 1
+    assert message in (tmp_path / "err").read_text()
+    assert (tmp_path / "out.pcap").stat().st_size == 0
+
+
 def test_no_executable_memory_file_is_explained(start, tmp_path):
     process = start(errno.EACCES, ["memfd_create"])  # as vm.memfd_noexec=2 does it
     assert process.wait(10) == 1

@@ -48,11 +48,16 @@ def build_with_probe(folder, process, words=()):
                     "-fPIE", *define, "-c", "-o", folder / "probe.o", HERE / "probe.c"], check=True)
     build, linking = folder / "build", settings.pop("LDFLAGS", "")
     wraps = " ".join(f"-Wl,--wrap={symbol}" for symbol in ("sandbox_enter", *WRAPS[process]))
-    for name in PROGRAMS.values():  # the second carries the first
-        flags = f"{linking} {folder}/probe.o {wraps}" if name == PROGRAMS[process] else linking
-        subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"BUILD={build}", "LTO=", f"LDFLAGS={flags}",
-                        *(f"{name}={value}" for name, value in settings.items()), f"{build}/{name}"],
-                       check=True, stdout=subprocess.DEVNULL)
+
+    def make(program, flags):
+        subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"BUILD={build}", "LTO=",
+                        f"LDFLAGS={linking} {flags}", *(f"{name}={value}" for name, value in settings.items()),
+                        f"{build}/{program}"], check=True, stdout=subprocess.DEVNULL)
+
+    make("cf-pcap", "")
+    (build / PROGRAMS[process]).unlink()
+    make(PROGRAMS[process], f"{folder}/probe.o {wraps}")
+    make("cf-pcap", "")  # it carries the writer
     shutil.copy(build / "cf-pcap", folder / "cf-pcap")
     return folder / "cf-pcap"
 

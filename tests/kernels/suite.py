@@ -11,12 +11,13 @@ AMD64, ARM64, ARM64_16K = "cloud-amd64", "cloud-arm64", "arm64-16k"
 # The first releases with the fix of CVE-2026-46333; all later series have it from their start.
 FIXED = {(5, 10): 256, (5, 15): 207, (6, 1): 173, (6, 6): 139, (6, 12): 89, (6, 18): 31, (7, 0): 8}
 
-# What runs in a machine, and where other than everywhere.
+# What runs in a machine, and where other than everywhere. "denied" is a part of confined.
 JOBS = ["basic", "theft", "confined", "unit", "takeover", "package"]
 ON_ARM64 = {"unit", "takeover"}
 ON_DEBIAN_13 = {"package"}
 CHOSEN = (GUEST / "chosen").read_text().split()
-CONFINED = [f"confined_{name}" for name in CHOSEN] + tests_in("apparmor")
+DENIED = tests_in("apparmor")
+CONFINED = [f"confined_{name}" for name in CHOSEN] + DENIED
 PACKAGE = ["package_is_installed"] + [f"package_{name}" for name in CHOSEN]
 
 LIFE_MS = 1000
@@ -135,7 +136,7 @@ def assert_whoever_takes_a_process_over_dies(result):
 
 def tests_of(job):
     """The names of a job's tests, which pass or fail."""
-    return {"basic": BASIC, "confined": CONFINED, "package": PACKAGE,
+    return {"basic": BASIC, "confined": CONFINED, "denied": DENIED, "package": PACKAGE,
             "unit": [f"unit_{path.stem}" for path in sorted((programs.ROOT / "tests/unit").glob("test_*.c"))]}.get(job, [])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from kernels.machine import BASIC
 from kernels.packages import ROOT_SUITE, Apt
-from kernels.suite import (AMD64, Suite, assert_old_is_robbed, assert_present_is_not_robbed,
+from kernels.suite import (AMD64, DENIED, Suite, assert_old_is_robbed, assert_present_is_not_robbed,
                            assert_unprotected_is_robbed, has_fix)
 
 SUITES = ["bullseye", "bookworm-backports", ROOT_SUITE, "trixie-backports", "sid"]
@@ -21,13 +21,20 @@ def machines():
     apt = Apt("short", SUITES, ["amd64"])
     known = apt.kernels(AMD64)
     assert known and not has_fix(known[0]), f"no unfixed kernel in {', '.join(SUITES)}: {[*map(str, known)]}"
-    results = dict(Suite(apt, STARTS, OLD_STARTS).run_all([known[0], known[-1]]))
+    results = dict(Suite(apt, STARTS, OLD_STARTS, ["basic", "theft", "denied"]).run_all([known[0], known[-1]]))
     return SimpleNamespace(old=results[known[0]], newest=results[known[-1]])
 
 
 @pytest.mark.parametrize("test", BASIC)
 @pytest.mark.parametrize("age", ["old", "newest"])
 def test_captures_and_ends(machines, age, test):
+    failure = getattr(machines, age).failure(test)
+    assert failure is None, failure
+
+
+@pytest.mark.parametrize("test", DENIED)
+@pytest.mark.parametrize("age", ["old", "newest"])
+def test_apparmor(machines, age, test):
     failure = getattr(machines, age).failure(test)
     assert failure is None, failure
 

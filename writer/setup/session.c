@@ -207,7 +207,7 @@ static void report_optmem(const struct open_reply *reply, const char *filter)
 	log_record(LOG_ERROR, "cannot use filter",
 		   LOG_FIELDS(LOG_TEXT("reason", "it takes more socket memory than net.core.optmem_max allows: make it "
 						 "shorter, or the operator can raise that"),
-			      LOG_NUMBER("bytes", reply->filter_bytes), LOG_TEXT("optmem_max", limit),
+			      LOG_NUMBER("bytes", reply->filter_bytes), LOG_TEXT("limit", limit),
 			      LOG_TEXT("filter", filter)));
 }
 
