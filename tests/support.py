@@ -75,6 +75,11 @@ class Namespace:
         return subprocess.run(["ip", "netns", "exec", name, *argv], **options)
 
 
+def kernel_is_at_least(*version):
+    """For what came with a release."""
+    return tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2]) >= version
+
+
 def enter_namespace(name):
     fd = os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
     if _libc.setns(fd, CLONE_NEWNET) != 0:

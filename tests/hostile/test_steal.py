@@ -29,10 +29,16 @@ def assert_nothing_stolen(scores, starts=STARTS):
     assert min(tried for tried, _ in scores.values()) > starts  # on the running program, not on thin air
 
 
+def perf_is_roots_alone():
+    """As Debian has it, where the other attacks have to do."""
+    return int(pathlib.Path("/proc/sys/kernel/perf_event_paranoid").read_text()) > 2
+
+
 def test_every_attack_works_on_a_capture_that_is_not_protected(attackers, ns):
     weak = steal(attackers, ns, attackers / "weak_capture", starts=20)
     same = steal(attackers, ns, "-", starts=20)
-    assert [name for name, (_, worked) in weak.items() if not worked and name not in HELD] == []
+    refused = HELD | ({"perf_event_open"} if perf_is_roots_alone() else set())
+    assert [name for name, (_, worked) in weak.items() if not worked and name not in refused] == []
     assert [name for name in HELD if not same[name][1]] == []
 
 

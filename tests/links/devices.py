@@ -3,12 +3,14 @@ import contextlib
 import fcntl
 import os
 import socket
+import stat
 import struct
 
 from links.frames import OURS, V4, ether, ipv4, traffic, udp
 from links.sidebyside import inside, packet_socket
 from support import ip
 
+TUN = "/dev/net/tun"
 TUNSETIFF, TUNSETLINK = 0x400454CA, 0x400454CD
 IFF_TUN, IFF_TAP, IFF_NO_PI = 1, 2, 0x1000
 # net/if_arp.h. What has no ARPHRD of its own, wireguard among them, is ARPHRD_NONE, as tun is.
@@ -29,11 +31,19 @@ class Link:
         self.send_mark = mark or (lambda text: send([text]))
 
 
+def open_tun():
+    """Whose node is made where no udev has made it."""
+    if not os.path.exists(TUN):
+        os.makedirs(os.path.dirname(TUN), exist_ok=True)
+        os.mknod(TUN, stat.S_IFCHR | 0o600, os.makedev(10, 200))
+    return os.open(TUN, os.O_RDWR)
+
+
 @contextlib.contextmanager
 def tunnel(ns, name, kind=IFF_TUN):
     """A tun or tap device. As a tun it gets the hardware type that its name stands for."""
     with inside(ns.name):
-        fd = os.open("/dev/net/tun", os.O_RDWR)
+        fd = open_tun()
         try:
             fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), kind | IFF_NO_PI))
             if kind == IFF_TUN:

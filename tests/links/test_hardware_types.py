@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from links.devices import IFF_NO_PI, IFF_TUN, TUNSETIFF, TUNSETLINK
+from links.devices import IFF_NO_PI, IFF_TUN, TUNSETIFF, TUNSETLINK, open_tun
 from links.sidebyside import inside
 from support import read_pcap
 
@@ -34,7 +34,7 @@ def tunnels(ns, types):
     try:
         with inside(ns.name):
             for number in types:
-                descriptors.append(os.open("/dev/net/tun", os.O_RDWR))
+                descriptors.append(open_tun())
                 fcntl.ioctl(descriptors[-1], TUNSETIFF, struct.pack("16sH22x", b"t%d" % number, IFF_TUN | IFF_NO_PI))
                 fcntl.ioctl(descriptors[-1], TUNSETLINK, number)
         up = "".join(f"link set t{number} up\n" for number in types)
