@@ -168,7 +168,8 @@ check-unprivileged:
 		tests/test_contributing.py tests/packaging/test_man.py
 
 # On every kernel that Debian's suites hold, and on arm64, in emulated machines: some two hours. As
-# root; KERNELS="6.12 arm64" for those whose names contain one of these words.
+# root; KERNELS="6.12 arm64" for those whose names contain one of these words, JOBS="basic theft" for
+# some of the tests. What was found when: KERNELS.md.
 check-kernels:
 	@tests/install-packages kernels
 	@cd tests && PYTHONPATH=. exec /usr/bin/python3 -m kernels.check $(KERNELS)

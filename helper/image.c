@@ -105,6 +105,5 @@ _Noreturn void image_exec_writer(int argc, char **argv, const struct start_state
 	if (state->had_capability ? privilege_shield_exec() != 0 : privilege_drop_all() != 0)
 		die("cannot lower privileges (do securebits forbid ambient capabilities?)");
 	execveat(image, "", argc > 0 ? argv : no_arguments, writer_environment(), AT_EMPTY_PATH);
-	die(errno == EACCES ? "AppArmor denies to execute the writer's copy in memory (attach_disconnected allows it)" :
-			      "cannot execute the writer's copy in memory");
+	die("cannot execute the writer's copy in memory (is there a /dev/fd, and attach_disconnected in AppArmor's profile?)");
 }

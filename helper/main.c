@@ -7,7 +7,6 @@
  *
  * Neither reads an argument or the environment for itself. Every failure ends the process.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -32,7 +31,7 @@ int main(int argc, char **argv)
 	 */
 	if (channel_pair(slot) != 0 || close(slot[1]) != 0 || channel_pair(capture) != 0 ||
 	    channel_pair(lookup) != 0 || (child = fork()) < 0)
-		die(errno == EACCES ? "AppArmor denies unix sockets" : "cannot start the capture process");
+		die("cannot start the capture process (does AppArmor deny unix sockets?)");
 	if (child == 0) {
 		close(capture[0]);
 		close(lookup[0]);

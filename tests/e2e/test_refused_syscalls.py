@@ -78,8 +78,8 @@ def test_a_refused_packet_socket_is_explained(start, tmp_path):
 
 
 @pytest.mark.parametrize("call, message", [
-    ("socketpair", "AppArmor denies unix sockets: Permission denied"),
-    ("execveat", "AppArmor denies to execute the writer's copy in memory (attach_disconnected allows it)")])
+    ("socketpair", "cannot start the capture process (does AppArmor deny unix sockets?): Permission denied"),
+    ("execveat", "cannot execute the writer's copy in memory (is there a /dev/fd, and attach_disconnected in AppArmor's profile?): Permission denied")])
 def test_what_a_security_module_denies_is_named(start, tmp_path, call, message):
     """With the module itself: tests/kernels."""
     process = start(errno.EACCES, [call])

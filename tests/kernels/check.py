@@ -3,6 +3,7 @@ import os
 import sys
 import time
 
+from kernels import debian13
 from kernels.packages import Apt
 from kernels.suite import AMD64, ARM64, ARM64_16K, JOBS, Suite, checks
 
@@ -54,8 +55,23 @@ def report(kernel, result, jobs):
     return sum(len(tests) for tests in found.values()) - failed, failed
 
 
+def report_debian13():
+    """The same of what is built there, on this machine's kernel."""
+    debian13.prepare()
+    try:
+        passed, failed = debian13.run_unit_tests(), 0
+    except AssertionError as error:
+        print(f"--- Debian 13: unit: {error}")
+        passed, failed = 0, 1
+    print(f"| {time.strftime('%Y-%m-%d')} | built in Debian 13: {debian13.versions()} | unit {passed} of {passed + failed} | - | |",
+          flush=True)
+    return passed, failed
+
+
 def main():
     jobs = os.environ.get("JOBS", "").split() or JOBS
+    if not set(jobs) <= {*JOBS, "denied"}:
+        sys.exit(f"JOBS: of {' '.join(JOBS)} denied")
     apt = Apt("all", list(dict.fromkeys(suite for suite, *_ in CHOICES)), ["amd64", "arm64"])
     kernels, missing = choose(apt)
     if sys.argv[1:]:
@@ -66,6 +82,8 @@ def main():
         sys.exit("no kernel to run")
     suite = Suite(apt, STARTS, OLD_STARTS, jobs)
     counts = [report(kernel, result, jobs) for kernel, result in suite.run_all(kernels)]
+    if "package" in jobs:
+        counts.append(report_debian13())
     passed, failed = (sum(column) for column in zip(*counts))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0

@@ -1,4 +1,5 @@
 """A root of Debian 13, in which everything is built with its compiler, libc and libpcap."""
+import re
 import shutil
 import subprocess
 
@@ -35,7 +36,7 @@ def prepare():
     """What the package says it needs is what is installed, for both architectures."""
     done = FOLDER / "prepared"
     if not done.exists():
-        if not (FOLDER / "etc/os-release").exists(): run("debootstrap", "--variant=minbase", ROOT_SUITE, fresh(FOLDER), mirrors()[0])
+        run("debootstrap", "--variant=minbase", ROOT_SUITE, fresh(FOLDER), mirrors()[0])
         copy_source()
         inside("dpkg", "--add-architecture", "arm64")
         inside("apt-get", "-qq", "update")
@@ -58,7 +59,9 @@ def package(architecture):
 
 
 def run_unit_tests():
-    inside("make", "-j2", "unit", folder="/source")
+    """Returns how many passed; a failure is an AssertionError with what they said."""
+    output = inside("make", "unit", folder="/source")
+    return sum(int(count) for count in re.findall(r"PASSED  \] (?:tests: )?(\d+) test", output))
 
 
 def versions():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hostile.takeover import outcome
 from kernels.image import GUEST
 
-BOUND_S = 2400  # what runs longer hangs
+BOUND_OF_A_JOB_S = 450  # what runs longer hangs
 BOOTS = 3  # a kernel that patches itself while the emulator runs it may panic before anything of ours runs
 MEMORY_MIB = 1536
 QEMU = {
@@ -77,7 +77,7 @@ def boot_once(kernel, image, initrd, log, settings):
     started = time.monotonic()
     with subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL) as process:
         try:
-            process.wait(BOUND_S)
+            process.wait(BOUND_OF_A_JOB_S * (settings["JOBS"].count(",") + 1))
         except subprocess.TimeoutExpired:
             pass
         finally:
