@@ -14,6 +14,7 @@ QEMU = {
     "amd64": ["qemu-system-x86_64", "-cpu", "max,la57=off", "-machine", "pc"],
     "arm64": ["qemu-system-aarch64", "-cpu", "max,pauth-impdef=on", "-machine", "virt"],
 }
+ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 CONSOLE = {"amd64": "console=ttyS0 tsc=reliable", "arm64": "console=ttyAMA0"}
 MARK = re.compile(r"^=== (\w+) ?(.*)$")
 
@@ -71,8 +72,8 @@ def boot(kernel, image, initrd, log, **settings):
 def boot_once(kernel, image, initrd, log, settings):
     words = ["panic=-1", "quiet", "mitigations=off", CONSOLE[kernel.architecture],
              *(f"{name}={value}" for name, value in settings.items())]
-    argv = [*QEMU[kernel.architecture], "-accel", "tcg,thread=multi", "-smp", "2", "-m", str(MEMORY_MIB),
-            "-nodefaults", "-no-reboot", "-display", "none", "-serial", f"file:{log}",
+    argv = [*ENDS_WITH_US, *QEMU[kernel.architecture], "-accel", "tcg,thread=multi", "-smp", "2",
+            "-m", str(MEMORY_MIB), "-nodefaults", "-no-reboot", "-display", "none", "-serial", f"file:{log}",
             "-kernel", image, "-initrd", initrd, "-append", " ".join(words)]
     started = time.monotonic()
     with subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL) as process:
