@@ -38,7 +38,5 @@ int sandbox_enter(const struct sandbox_program *program)
 	/* The kernel makes a copy of it. */
 	const struct sock_fprog loaded = { program->length, (struct sock_filter *)program->code };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return -1;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &loaded, 0, 0);
 }

@@ -9,5 +9,5 @@ struct sandbox_program {
 	const struct sock_filter *code;
 };
 
-/* Loads it, never to be undone, and no_new_privs with it. Returns 0, or -1 with errno. */
+/* Loads it, never to be undone. Returns 0, or -1 with errno: EACCES before no_new_privs, which privilege.h sets. */
 int sandbox_enter(const struct sandbox_program *program);

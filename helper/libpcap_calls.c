@@ -39,13 +39,13 @@ static struct given {
 	int lookup_channel;
 	const struct open_request *request;
 	bool names; /* may be looked up */
-	bool bound;
+	bool bound, has_slot;
 	int error;
-} given = { { -1, -1, -1 }, -1, -1, NULL, true, false, 0 };
+} given = { { -1, -1, -1 }, -1, -1, NULL, true, false, false, 0 };
 
 void libpcap_calls_use(const struct sockets *sockets, const struct open_request *request, int lookup_channel)
 {
-	given = (struct given){ *sockets, -1, lookup_channel, request, true, false, 0 };
+	given = (struct given){ *sockets, -1, lookup_channel, request, true, false, false, 0 };
 }
 
 void libpcap_calls_know_names(bool known)
@@ -89,17 +89,13 @@ static int bind_early(int fd)
 {
 	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
 	struct ifreq device = { 0 };
-	socklen_t length = sizeof errno;
 
 	memcpy(device.ifr_name, given.request->interface, sizeof device.ifr_name);
 	if (strcmp(device.ifr_name, "any") != 0 && ioctl(fd, SIOCGIFINDEX, &device) != 0)
 		return -1;
 	address.sll_ifindex = device.ifr_ifindex; /* 0: any */
-	if (__real_bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
-		return -1;
-	given.bound = true;
-	/* A device that is down is no error of bind(). */
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errno, &length) == 0 && errno == 0 ? 0 : -1;
+	given.bound = __real_bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+	return given.bound ? 0 : -1;
 }
 
 /*
@@ -111,8 +107,9 @@ static int take_slot(int fd)
 	const bool ignore = (given.request->flags & OPEN_IGNORE_OUTGOING) != 0;
 	struct fanout_args group = { .type_flags = PACKET_FANOUT_CPU | (ignore ? FANOUT_IGNORE_OUTGOING : 0),
 				     .max_num_members = 1 };
+	socklen_t length = sizeof errno;
 
-	if (given.bound) /* libpcap asks again when there was no memory for the ring */
+	if (given.has_slot) /* libpcap asks again when there was no memory for the ring */
 		return 0;
 	/* Before Linux 5.11 the names bound the captures alone, writer/setup/slots.c. */
 	if (__real_setsockopt(fd, SOL_PACKET, PACKET_FANOUT, NULL, sizeof group) == 0 || errno != EFAULT)
@@ -121,12 +118,15 @@ static int take_slot(int fd)
 		return -1;
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		group.id = (uint16_t)(FIRST_GROUP + i);
-		if (__real_setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof group) == 0)
+		given.has_slot = __real_setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof group) == 0;
+		if (given.has_slot)
 			return 0;
 		if (errno != ENOSPC && errno != EINVAL) /* EINVAL: it is taken on another device */
 			return -1;
 	}
-	errno = ENOSPC;
+	/* Before Linux 6.13 a device that is down, at bind() or since, is EINVAL too. */
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &errno, &length) == 0 && errno == 0)
+		errno = ENOSPC;
 	return -1;
 }
 

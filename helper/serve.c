@@ -97,12 +97,12 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	int packet_fd = -1;
 	ssize_t received;
 
+	live_with_writer(capture_channel); /* stopped or not, who has sockets ends with him */
 	reply.error = sockets_open(&sockets);
 	/* The writer's: kept here, the user's pipes would stay open for longer than his capture. */
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		close(fd);
 	limit_memory();
-	live_with_writer(capture_channel);
 	/* The sandbox knows descriptors by number. Where a socket is missing nothing will be opened. */
 	if (capture_channel != HELPER_CAPTURE_CHANNEL_FD || lookup_channel != HELPER_LOOKUP_CHANNEL_FD ||
 	    (reply.error == 0 && (sockets.raw != HELPER_RAW_FD || sockets.cooked != HELPER_COOKED_FD)) ||

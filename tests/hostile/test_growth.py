@@ -50,7 +50,7 @@ COMPILERS = {"memcpy", "memmove", "memset", "memcmp", "strlen", "_GLOBAL_OFFSET_
 SENSITIVE = {
     "common/channel.c": {"socketpair": 1},
     "common/privilege.c": {"cap_from_text": 2, "cap_get_proc": 1, "cap_set_ambient": 1, "cap_set_proc": 1, "prctl": 4, "privilege_set": 4},
-    "common/sandbox.c": {"prctl": 2},
+    "common/sandbox.c": {"prctl": 1},
     "helper/image.c": {"execveat": 1, "fchmod": 1, "memfd_create": 2, "open": 1, "privilege_drop_all": 1},
     "helper/main.c": {"fork": 1},
     "helper/serve.c": {"prctl": 2, "setrlimit": 1},

@@ -77,16 +77,31 @@ void scratch_in_child(int out, void (*body)(void))
 	scratch_assert_content(scratch_start_child(out, body));
 }
 
+int scratch_open_pair(int pair[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair);
+}
+
+int scratch_close_pair(const int pair[2])
+{
+	close(pair[0]);
+	close(pair[1]);
+	return 0;
+}
+
+int (*scratch_packet_option)(int option, const void *value);
+
 /* In the helper the linker's --wrap makes these. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 int __real_bind(int fd, const struct sockaddr *address, socklen_t length)
 {
-	return bind(fd, address, length);
+	return scratch_packet_option != NULL ? 0 : bind(fd, address, length);
 }
 
 int __real_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
-	return setsockopt(fd, level, option, value, length);
+	return scratch_packet_option != NULL && level == SOL_PACKET ? scratch_packet_option(option, value) :
+								      setsockopt(fd, level, option, value, length);
 }
 
 void *__real_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)

@@ -23,6 +23,13 @@ const char *scratch_end_capture(void);
 /* How many fds this process has open. */
 int scratch_open_fds(void);
 
+/* A pair of channels, for a test's setup, and for its teardown: 0, or -1. */
+int scratch_open_pair(int pair[2]);
+int scratch_close_pair(const int pair[2]);
+
+/* While it is set it answers what is asked of packet sockets, setsockopt(2), and they can be bound. */
+extern int (*scratch_packet_option)(int option, const void *value);
+
 /*
  * A child with stdout `out`, which the parent no longer has, that runs `body` and judges there with
  * CHECK: for modules that keep their state for the life of a process.

@@ -15,7 +15,7 @@ static int fds_before;
 static int begin(void **state)
 {
 	(void)state;
-	if (channel_pair(pair) != 0)
+	if (scratch_open_pair(pair) != 0)
 		return -1;
 	fds_before = scratch_open_fds();
 	return 0;
@@ -24,9 +24,7 @@ static int begin(void **state)
 static int finish(void **state)
 {
 	(void)state;
-	close(pair[0]);
-	close(pair[1]);
-	return 0;
+	return scratch_close_pair(pair);
 }
 
 static void assert_nothing_left_open(void)

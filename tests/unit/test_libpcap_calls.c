@@ -41,7 +41,7 @@ static int begin(void **state)
 	(void)state;
 	memset(&answer, 0, sizeof answer);
 	answer.header = (struct message_header){ PROTOCOL_VERSION, MESSAGE_LOOKUP_ANSWER };
-	if (channel_pair(pair) != 0)
+	if (scratch_open_pair(pair) != 0)
 		return -1;
 	libpcap_calls_use(&NO_SOCKETS, &REQUEST, pair[0]);
 	return 0;
@@ -50,9 +50,7 @@ static int begin(void **state)
 static int finish(void **state)
 {
 	(void)state;
-	close(pair[0]);
-	close(pair[1]);
-	return 0;
+	return scratch_close_pair(pair);
 }
 
 /* Any socket that takes a filter will do. */

@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/audience.h"
@@ -22,7 +21,6 @@
 #include "common/channel.h"
 #include "common/cleanup.h"
 #include "common/joined_filter.h"
-#include "common/privilege.h"
 #include "diagnosis.h"
 #include "guard_child.h"
 #include "interfaces.h"
@@ -47,7 +45,6 @@ bool session_is_genuine(void)
 	 * fs.suid_dumpable is 2, it is 2: nobody can get in, and root would get a core dump.
 	 */
 	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
-	       privilege_lower() == 0 &&
 	       is_channel(WRITER_SLOT_FD) && is_channel(WRITER_CAPTURE_CHANNEL_FD) &&
 	       is_channel(WRITER_LOOKUP_CHANNEL_FD);
 }
@@ -86,31 +83,24 @@ static void fill_request(struct open_request *request, const struct options *opt
 }
 
 /*
- * The signal that ended the helper, or 0. Whoever executed cf-pcap may have left it children of
- * his own: the helper is the one that ends now.
+ * How the helper ended, as of wait(2), or 0. By its pid: whoever executed cf-pcap may have left it children of his
+ * own. One that is stopped dies with us.
  */
-static int helper_end_signal(void)
+static int wait_for_end(pid_t helper)
 {
-	const struct timespec pause = { 0, 10000000 };
-	int status;
-	pid_t child;
+	const int64_t until = clock_ms() + HELPER_END_MS;
+	int status = 0;
 
-	for (int tries = 0; tries < 100; tries++) {
-		child = waitpid(-1, &status, WNOHANG);
-		if (child > 0 && WIFSIGNALED(status))
-			return WTERMSIG(status);
-		if (child < 0)
-			break;
-		if (child == 0)
-			nanosleep(&pause, NULL);
-	}
-	return 0;
+	while (helper > 0 && waitpid(helper, &status, WNOHANG | WUNTRACED) == 0 && clock_ms() < until)
+		poll(NULL, 0, 1);
+	return status;
 }
 
 /* The helper died without an answer: how? Returns -1, logged, or SESSION_STOPPED if all of a group got a signal. */
 static int helper_ended(void)
 {
-	int number = helper_end_signal();
+	const int status = wait_for_end(session_helper());
+	const int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
 	if (stop_signal_name() != NULL)
 		return SESSION_STOPPED;
@@ -330,14 +320,10 @@ pid_t session_helper(void)
 	return pid > 0 ? pid : 0;
 }
 
-/* By its pid: whoever executed cf-pcap may have left it children of his own. One that is stopped dies with us. */
 void session_end(pid_t helper)
 {
-	const int64_t until = clock_ms() + HELPER_END_MS;
-
 	close(WRITER_CAPTURE_CHANNEL_FD); /* which is how the helper learns that it is not needed */
-	while (helper > 0 && waitpid(helper, NULL, WNOHANG | WUNTRACED) == 0 && clock_ms() < until)
-		poll(NULL, 0, 1);
+	wait_for_end(helper);
 }
 
 int session_receive_packet_fd(struct audience *audience)
