@@ -15,6 +15,7 @@ def attackers():
     folder = Path(tempfile.mkdtemp(prefix="cf-pcap-hostile."))
     folder.chmod(0o755)
     compile_c(folder, "thief", "thief.c")
+    compile_c(folder, "mourner", "../kernels/thief.c")
     give_capability(compile_c(folder, "weak_capture", "weak_capture.c", flags=["-lcap"]), "cap_net_raw=ep")
     yield folder
     shutil.rmtree(folder)

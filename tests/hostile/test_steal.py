@@ -53,6 +53,26 @@ def test_nothing_is_stolen_by_the_owner_of_the_file_on_a_read_only_mount(stage, 
     assert_nothing_stolen(scores)
 
 
+# It takes neighbouring pids for its prey's: here nobody else is.
+ALONE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "setpriv", f"--reuid={USER}", f"--regid={USER}",
+         "--clear-groups"]
+STARVED_MS = 100  # of 250 that hogs run for
+
+
+def rob_the_starved(attackers, ns, starts, *argv):
+    """{what was counted} of captures whose last moments are stretched: others take the processor from them."""
+    done = run([*ALONE, attackers / "mourner", "-s", starts, 100, 500, *argv], ns, timeout=120, uid=0)
+    assert done.returncode == 0, done.stderr
+    score = {name: int(value) for name, value in (word.split("=") for word in done.stdout.decode().split())}
+    assert score["starts"] == starts and score["ready"] > 0 and score["dying_ms"] >= STARVED_MS
+    return score
+
+
+def test_nothing_is_stolen_from_a_capture_that_starves_while_it_dies(stage, attackers, ns):
+    assert rob_the_starved(attackers, ns, 3, attackers / "weak_capture", 60000)["lost"] > 0
+    assert rob_the_starved(attackers, ns, 16, stage / "cf-pcap", "-interface", "lo")["lost"] == 0
+
+
 CONTAINER = ["/usr/bin/python3", HERE / "container.py", USER]
 
 

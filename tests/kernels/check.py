@@ -24,7 +24,7 @@ CHOICES = [
     ("trixie", "", NEWEST, ARM64_16K),
 ]
 NOT_IN_DEBIAN = "Ubuntu's kernels (5.15, 6.8: those of stemcells)"
-STARTS, OLD_STARTS = 300, 100
+STARTS, OLD_STARTS, STARVED = 300, 300, 100
 
 
 def choose(apt):
@@ -80,7 +80,7 @@ def main():
         print(f"not to be had here: {what}", flush=True)
     if not kernels:
         sys.exit("no kernel to run")
-    suite = Suite(apt, STARTS, OLD_STARTS, jobs)
+    suite = Suite(apt, STARTS, OLD_STARTS, jobs, STARVED)
     counts = [report(kernel, result, jobs) for kernel, result in suite.run_all(kernels)]
     if "package" in jobs:
         counts.append(report_debian13())

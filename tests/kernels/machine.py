@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from hostile.takeover import outcome
 from kernels.image import GUEST
 
-BOUND_OF_A_JOB_S = 450  # what runs longer hangs
 BOOTS = 3  # a kernel that patches itself while the emulator runs it may panic before anything of ours runs
 MEMORY_MIB = 1536
 QEMU = {
@@ -60,16 +59,16 @@ class Result:
         return self.probes.get((process, mode), {}), self.frames[process, mode]
 
 
-def boot(kernel, image, initrd, log, **settings):
+def boot(kernel, image, initrd, log, bound_s, **settings):
     """Runs the jobs in it, to the end or to the bound. `settings` are its init's environment."""
     for _ in range(BOOTS):
-        result = boot_once(kernel, image, initrd, log, settings)
+        result = boot_once(kernel, image, initrd, log, bound_s, settings)
         if result.started:
             break
     return result
 
 
-def boot_once(kernel, image, initrd, log, settings):
+def boot_once(kernel, image, initrd, log, bound_s, settings):
     words = ["panic=-1", "quiet", "mitigations=off", CONSOLE[kernel.architecture],
              *(f"{name}={value}" for name, value in settings.items())]
     argv = [*ENDS_WITH_US, *QEMU[kernel.architecture], "-accel", "tcg,thread=multi", "-smp", "2",
@@ -78,7 +77,7 @@ def boot_once(kernel, image, initrd, log, settings):
     started = time.monotonic()
     with subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL) as process:
         try:
-            process.wait(BOUND_OF_A_JOB_S * (settings["JOBS"].count(",") + 1))
+            process.wait(bound_s)
         except subprocess.TimeoutExpired:
             pass
         finally:

@@ -12,7 +12,7 @@ AMD64, ARM64, ARM64_16K = "cloud-amd64", "cloud-arm64", "arm64-16k"
 FIXED = {(5, 10): 256, (5, 15): 207, (6, 1): 173, (6, 6): 139, (6, 12): 89, (6, 18): 31, (7, 0): 8}
 
 # What runs in a machine, and where other than everywhere. "denied" is a part of confined.
-JOBS = ["basic", "theft", "confined", "unit", "takeover", "package"]
+JOBS = ["basic", "theft", "starved", "confined", "unit", "takeover", "package"]
 ON_ARM64 = {"unit", "takeover"}
 ON_DEBIAN_13 = {"package"}
 CHOSEN = (GUEST / "chosen").read_text().split()
@@ -21,6 +21,8 @@ CONFINED = [f"confined_{name}" for name in CHOSEN] + DENIED
 PACKAGE = ["package_is_installed"] + [f"package_{name}" for name in CHOSEN]
 
 LIFE_MS = 1000
+JOB_S, START_S = 450, 2.5  # at most, emulated: a job, and each capture of a theft besides
+STARVED_MS = 100  # of 250 that hogs run for
 CONFINED_STARTS = 50
 STOLEN_AT_LEAST = 0.1  # of 0.1.0's captures without the fix; 0.3 to 0.6 were measured
 
@@ -40,8 +42,9 @@ def jobs_for(kernel, wanted):
 class Suite:
     """Everything that machines need, made when it is first asked for."""
 
-    def __init__(self, apt, starts, old_starts, jobs=("basic", "theft")):
-        self.apt, self.starts, self.old_starts, self.jobs = apt, starts, old_starts, jobs
+    def __init__(self, apt, starts, old_starts, jobs=("basic", "theft"), starved=0):
+        """How many captures are killed: of this version, of 0.1.0, and of each that starve as they die."""
+        self.apt, self.starts, self.old_starts, self.jobs, self.starved = apt, starts, old_starts, jobs, starved
         self.roots, self.folders, self.files = {}, {}, {}
 
     def prepare(self, kernels):
@@ -77,8 +80,13 @@ class Suite:
         job = job_image({**files, **self.files.get(architecture, {})}, probe_lines(architecture),
                         image.parent / "job.cpio")
         initrd = join([self.roots[architecture], modules, job], image.parent / "initrd")
-        return boot(kernel, image, initrd, image.parent / "console.txt", JOBS=",".join(jobs), STARTS=self.starts,
-                    OLD_STARTS=self.old_starts, CONFINED_STARTS=CONFINED_STARTS, LIFE_MS=LIFE_MS)
+        return boot(kernel, image, initrd, image.parent / "console.txt", self.bound_s(jobs), JOBS=",".join(jobs),
+                    STARTS=self.starts, OLD_STARTS=self.old_starts, STARVED=self.starved,
+                    CONFINED_STARTS=CONFINED_STARTS, LIFE_MS=LIFE_MS)
+
+    def bound_s(self, jobs):
+        """What runs longer hangs."""
+        return JOB_S * len(jobs) + START_S * (self.starts + self.old_starts + 2 * self.starved)
 
     def run_all(self, kernels):
         """[(kernel, result)], as many at once as there are processors, each as soon as it is there."""
@@ -110,6 +118,16 @@ def assert_present_is_not_robbed(result, prey="present"):
     """Of captures that were under way, too: they have printed something."""
     score = result.stolen(prey)
     assert score["lost"] == 0 and score["ready"] > 0, score
+
+
+def assert_starved_old_is_robbed(result):
+    assert_old_is_robbed(result, "old_starved")
+
+
+def assert_starved_present_is_not_robbed(result):
+    """And they did starve."""
+    assert_present_is_not_robbed(result, "present_starved")
+    assert result.stolen("present_starved")["dying_ms"] >= STARVED_MS
 
 
 def assert_confined_unprotected_is_robbed(result):
@@ -145,6 +163,8 @@ def assertions_of(job, kernel):
     if job == "theft":
         return [assert_unprotected_is_robbed, assert_present_is_not_robbed,
                 *([] if has_fix(kernel) else [assert_old_is_robbed])]
+    if job == "starved":
+        return [assert_starved_present_is_not_robbed, *([] if has_fix(kernel) else [assert_starved_old_is_robbed])]
     if job == "confined":
         return [assert_confined_unprotected_is_robbed, assert_confined_present_is_not_robbed]
     if job == "takeover":

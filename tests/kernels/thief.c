@@ -2,18 +2,22 @@
  * Starts a capture many times, kills it, or one of its processes, at a random moment, and all the
  * while, as the same ordinary uid, asks the kernel for their descriptors: CVE-2026-46333.
  *
- *   thief STARTS SECONDS LIFE_MS PROGRAM [ARGUMENT...]
+ *   thief [-s] STARTS SECONDS LIFE_MS PROGRAM [ARGUMENT...]
  *
- * Ends after STARTS or SECONDS. Prints how many were started, how many of these were killed after
- * their first output, how many lost a packet socket, and of how many a socket was seen in /proc.
+ * With -s the last moments are stretched: the captures have the last processor, which others take from them, a
+ * moment at a time, once they are killed. Ends after STARTS or SECONDS. Prints how many were started, how many of these were killed after
+ * their first output, how many lost a packet socket, of how many a socket was seen in /proc, and how
+ * long the slowest took to die.
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -28,14 +32,21 @@
 #define READY_LIFE_MS 50
 #define OTHERS_LIVE_MS 200
 #define MOURNING_MS 2000
+#define HOGS 3
+#define STARVING_MS 250
+#define HOG_BUSY_MS 2
+#define HOG_PAUSE_NS 50000
 
 struct prey {
 	pid_t first;
 	int pidfds[PROCESSES];
 	int output;
 	int sweeps;
+	long dying_ms;
 	bool lost, seen;
 };
+
+static pid_t hogs[HOGS]; /* 0: nobody is to starve */
 
 static long now_ms(void)
 {
@@ -43,6 +54,64 @@ static long now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000L + now.tv_nsec / 1000000;
+}
+
+/* Each pause lets those that starve go on for as long, and its end may stop them anywhere in the kernel. */
+static void hog(void)
+{
+	const struct timespec pause = { 0, HOG_PAUSE_NS };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	raise(SIGSTOP);
+	for (;;) {
+		long until = now_ms() + HOG_BUSY_MS;
+
+		while (now_ms() < until)
+			continue;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void use_processor(int from, int to)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (int cpu = from; cpu <= to; cpu++)
+		CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof set, &set) != 0)
+		exit(1);
+}
+
+static void prepare_hogs(void)
+{
+	int last = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
+
+	for (int i = 0; i < HOGS; i++) {
+		hogs[i] = fork();
+		if (hogs[i] == 0) {
+			use_processor(last, last);
+			hog();
+		}
+		waitpid(hogs[i], NULL, WUNTRACED);
+	}
+	use_processor(0, last > 0 ? last - 1 : 0);
+}
+
+static void signal_hogs(int number)
+{
+	for (int i = 0; i < HOGS && hogs[i] != 0; i++)
+		kill(hogs[i], number);
+}
+
+/* What is executed from here has the last processor, as long as nobody else wants it. */
+static void make_starvable(void)
+{
+	int last = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
+
+	use_processor(last, last);
+	if (sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 }) != 0)
+		exit(1);
 }
 
 static bool is_ready(int fd)
@@ -107,6 +176,8 @@ static void start(struct prey *prey, char **argv)
 	if (prey->first == 0) {
 		int null = open("/dev/null", O_RDWR);
 
+		if (hogs[0] != 0)
+			make_starvable();
 		dup2(output[1], 1);
 		dup2(null, 2);
 		execv(argv[0], argv);
@@ -162,7 +233,7 @@ static bool hunt(struct prey *prey, char **argv, long life_ms, bool once_ready, 
 {
 	struct pollfd output;
 	bool ready;
-	long until;
+	long until, killed;
 
 	start(prey, argv);
 	output = (struct pollfd){ prey->output, POLLIN, 0 };
@@ -174,7 +245,12 @@ static bool hunt(struct prey *prey, char **argv, long life_ms, bool once_ready, 
 		sweep(prey);
 	} while (now_ms() < until);
 	ready = is_ready(prey->output);
+	signal_hogs(SIGCONT);
+	killed = now_ms();
 	end(prey, all);
+	mourn(prey, hogs[0] != 0 ? STARVING_MS : 0);
+	prey->dying_ms = now_ms() - killed;
+	signal_hogs(SIGSTOP);
 	mourn(prey, OTHERS_LIVE_MS); /* one that was killed alone should take the others with it */
 	end(prey, true);
 	mourn(prey, MOURNING_MS);
@@ -185,8 +261,13 @@ static bool hunt(struct prey *prey, char **argv, long life_ms, bool once_ready, 
 int main(int argc, char **argv)
 {
 	int starts = 0, ready = 0, lost = 0, seen = 0;
-	long end_ms;
+	long end_ms, longest_ms = 0;
 
+	if (argc > 1 && strcmp(argv[1], "-s") == 0) {
+		prepare_hogs();
+		argv++;
+		argc--;
+	}
 	if (argc < 5)
 		return 2;
 	end_ms = now_ms() + atol(argv[2]) * 1000;
@@ -196,7 +277,9 @@ int main(int argc, char **argv)
 		ready += hunt(&prey, argv + 4, atol(argv[3]), starts % 2 == 1, starts % 4 > 1);
 		lost += prey.lost;
 		seen += prey.seen;
+		longest_ms = prey.dying_ms > longest_ms ? prey.dying_ms : longest_ms;
 	}
-	printf("starts=%d ready=%d lost=%d seen=%d\n", starts, ready, lost, seen);
+	signal_hogs(SIGKILL);
+	printf("starts=%d ready=%d lost=%d seen=%d dying_ms=%ld\n", starts, ready, lost, seen, longest_ms);
 	return 0;
 }
