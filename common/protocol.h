@@ -76,7 +76,7 @@ struct open_request {
 	uint32_t flags;   /* enum open_flag, or-ed */
 	uint32_t snaplen; /* bytes, 1..SNAPLEN_MAX */
 	struct tpacket_req3 ring; /* PACKET_RX_RING, packet_mmap.rst; RING_BYTES_MOST in all */
-	uint32_t netmask; /* of the interface, network byte order; PCAP_NETMASK_UNKNOWN if none */
+	uint32_t netmask; /* of the interface, host byte order; PCAP_NETMASK_UNKNOWN if none */
 	char interface[INTERFACE_NAME_SIZE];
 	char policy[POLICY_TEXT_SIZE]; /* pcap-filter(7) without names, from the operator; may be empty */
 	char guard[GUARD_TEXT_SIZE];   /* pcap-filter(7), trusted to be complete; may be empty */

@@ -153,6 +153,10 @@ static void warn_of_surprises(const struct options *options, const struct interf
 	if (options->direction == DIRECTION_OUT && facts->is_loopback)
 		log_record(LOG_WARN, "on a loopback interface every packet counts as coming in, none is captured",
 			   LOG_FIELDS(LOG_TEXT("hint", "leave out -direction out")));
+	if (options->ssh_guard && !facts->is_loopback && facts->tunnel[0] != '\0')
+		log_record(LOG_WARN, "an ssh session that comes through a tunnel or a VLAN is captured too",
+			   LOG_FIELDS(LOG_TEXT("interface", options->interface), LOG_TEXT("tunnel", facts->tunnel),
+				      LOG_TEXT("hint", "leave out what carries it, as with 'not udp port 4789'")));
 }
 
 static int capture_packets(struct options *options, const struct policy *policy, struct output *output)

@@ -217,6 +217,14 @@ def test_the_helper_opens_no_file_after_the_drop(trace):
 
 
 @pytest.mark.plain_build
+def test_the_helper_ends_with_the_writer_before_it_has_a_socket(trace):
+    """Also when somebody has stopped it."""
+    calls = trace.of_helper()
+    tied = next(i for i, call in enumerate(calls) if call[0] == "prctl" and call[1].startswith("PR_SET_PDEATHSIG, SIGKILL"))
+    assert tied < next(i for i, call in enumerate(calls) if call[0] == "socket")
+
+
+@pytest.mark.plain_build
 def test_the_helper_reads_nothing_before_its_sandbox_is_closed(trace):
     calls = trace.of_helper()
     assert sandboxed_at(calls) < min(i for i, call in enumerate(calls) if call[0] == "recvfrom")

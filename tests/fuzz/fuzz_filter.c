@@ -153,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	check_any_request(data, size);
 	memset(&request, 0, sizeof request);
-	request.netmask = (choice & 0x80) != 0 ? PCAP_NETMASK_UNKNOWN : 0x00ffffff;
+	request.netmask = (choice & 0x80) != 0 ? PCAP_NETMASK_UNKNOWN : 0xffffff00;
 	strcpy((choice & 0x40) != 0 ? request.policy : request.guard, "not tcp port 2222");
 	take_text(&bytes, request.filter, sizeof request.filter);
 	handle = pcap_open_dead(LINKS[link].link_type, (int)SNAPLEN_MAX);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "common/cleanup.h"
 #include "confinement.h"
+#include "tunnels.h"
 
 #define NAMES_SIZE 1024
 
@@ -209,10 +210,13 @@ static void examine(const struct ifaddrs *entry, const char *name, struct interf
 		facts->loopback_index = ((const struct sockaddr_ll *)(const void *)entry->ifa_addr)->sll_ifindex;
 	if (is_link(entry) && is_named)
 		facts->is_loopback = is_loopback;
+	if (is_link(entry) && !is_named && (entry->ifa_flags & IFF_UP) != 0 && facts->tunnel[0] == '\0' &&
+	    tunnels_has(entry->ifa_name))
+		protocol_copy_text(facts->tunnel, sizeof facts->tunnel, entry->ifa_name);
 	if (is_named && entry->ifa_netmask != NULL && entry->ifa_netmask->sa_family == AF_INET &&
 	    facts->netmask == PCAP_NETMASK_UNKNOWN) {
 		memcpy(&mask, entry->ifa_netmask, sizeof mask);
-		facts->netmask = mask.sin_addr.s_addr;
+		facts->netmask = ntohl(mask.sin_addr.s_addr); /* as libpcap compares it with what it loads */
 	}
 }
 

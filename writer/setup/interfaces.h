@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/protocol.h"
+
 /* Prints name, state, link type and addresses of each to stdout, unflushed. Returns 0, or -1 after a message. */
 int interfaces_list(void);
 
@@ -19,8 +21,9 @@ const char *interfaces_own_name(const char *name);
 
 struct interface_facts {
 	bool is_loopback;
-	uint32_t netmask;   /* IPv4, network byte order; PCAP_NETMASK_UNKNOWN if there is none */
+	uint32_t netmask;   /* IPv4, host byte order; PCAP_NETMASK_UNKNOWN if there is none */
 	int loopback_index; /* of the loopback interface here; 0 if there is none */
+	char tunnel[INTERFACE_NAME_SIZE]; /* one that is up and not this one, tunnels.h; empty if there is none */
 };
 
 /* What a capture needs to know. Returns 0, also if there is no such interface, or -1, logged. */

@@ -180,6 +180,9 @@ static const char *filter_refusal(const struct open_reply *reply)
 {
 	if (strcmp(reply->text, "malloc") == 0)
 		return "it takes too much memory to compile";
+	if (strstr(reply->text, "netmask not known") != NULL)
+		return "no IPv4 netmask is known here, so 'ip broadcast' would miss some: name the address, as in "
+		       "'dst host 255.255.255.255'";
 	if (strstr(reply->text, "only on PF linktype") != NULL)
 		return "ifname, on and the like are for OpenBSD's PF: one interface is chosen by -interface";
 	return reply->text;
