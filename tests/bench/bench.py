@@ -259,7 +259,7 @@ def time_to_header(rig, tool):
 
 
 def startup(rig, plan, table):
-    tools = (rig.cf_pcap(), tcpdump_unbuffered())
+    tools = (*rig.subjects(), tcpdump_unbuffered())
     times = {tool.name: [] for tool in tools}
     for _ in range(plan.starts):
         for tool in tools:
@@ -290,7 +290,7 @@ def stop_once(rig, tool, busy):
 
 
 def stop(rig, plan, table):
-    tools = (rig.cf_pcap(), peer_tools()[0])
+    tools = (*rig.subjects(), peer_tools()[0])
     for busy in (False, True):
         times, missing = ({tool.name: [] for tool in tools} for _ in range(2))
         for _ in range(plan.stops):
@@ -308,13 +308,18 @@ def stop(rig, plan, table):
 
 
 def memory(rig, plan, table):
-    run = rig.start(rig.cf_pcap()).wait_ready()
+    for tool in rig.subjects():
+        memory_of(tool, rig, plan, table)
+
+
+def memory_of(tool, rig, plan, table):
+    run = rig.start(tool).wait_ready()
     idle = run.memory()[1]
     run.send([64, 512, 1514], seconds=plan.flood_seconds)
     run.settle()
     ring, rest = run.memory()
     run.stop()
-    table.add("memory", "ring + 4 MiB", f"ring {ring / 2**20:.0f} MiB + {rest / 2**20:.2f} MiB "
+    table.add(f"memory of {tool.name}", "ring + 4 MiB", f"ring {ring / 2**20:.0f} MiB + {rest / 2**20:.2f} MiB "
               f"({idle / 2**20:.2f} before any packet)", ring <= RING_MIB << 20 and rest <= 4 << 20)
 
 
@@ -378,7 +383,7 @@ def parse(argv):
     parser = argparse.ArgumentParser(description="cf-pcap against other tools; BENCH_QUICK=1 for a short run")
     parser.add_argument("measurements", nargs="*", metavar="MEASUREMENT", help=", ".join(MEASUREMENTS))
     parser.add_argument("--also", action="append", default=[], metavar="NAME=BINARY",
-                        help="another installed cf-pcap, to compare in pipe, file and lo")
+                        help="another installed cf-pcap, to compare in pipe, file, lo, startup, stop, memory")
     parser.add_argument("--rounds", type=int, help="of the cost measurements")
     arguments = parser.parse_args(argv)
     unknown = set(arguments.measurements) - set(MEASUREMENTS)

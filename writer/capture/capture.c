@@ -7,7 +7,6 @@
  */
 #include "capture.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
@@ -31,7 +30,6 @@
 
 #define SILENT_LOOK_MS 50 /* into the ring, while the helper is silent */
 #define HELD_SHARE 4      /* written from the ring, at most a quarter of it at a time */
-#define LAST_WORDS_MS 200 /* that the summary may take, on a stderr that is slow */
 
 struct run {
 	const struct capture *capture;
@@ -374,16 +372,11 @@ int capture_run(struct capture *capture, int packet_fd)
 			   .output = capture->output,
 			   .drops = { .socket = &run.socket },
 			   .audience = capture->audience,
-			   .presence = { .interface = capture->interface,
-					 .socket = &run.socket },
+			   .presence = { .interface = capture->interface, .socket = &run.socket },
 			   .intake = { .capture = capture, .presence = &run.presence } };
 
-	if (kept_socket_take(&run.ring, packet_fd, &capture->layout) != 0) {
-		log_record(LOG_ERROR, "cannot take the kernel's ring",
-			   LOG_FIELDS(LOG_TEXT("error", strerror(errno)),
-				      LOG_NUMBER("buffer-size", protocol_ring_bytes(&capture->layout))));
+	if (kept_socket_take(&run.ring, packet_fd, &capture->layout) != 0)
 		return 1;
-	}
 	log_set_patience(0);
 	capture->format.started = clock_wall();
 	pace_start(&run.pace);
@@ -400,10 +393,7 @@ int capture_run(struct capture *capture, int packet_fd)
 		tail_report_missing(&run.intake.tail, run.intake.seen);
 	if (run.result == OUTPUT_OK)
 		write_trailer(&run);
-	log_set_patience(LAST_WORDS_MS);
-	ending_report(run.ending, run.result, run.output->torn);
-	log_record(LOG_INFO, "stopped capture",
-		   LOG_FIELDS(LOG_NUMBER("packets", run.intake.packets), LOG_NUMBER("bytes", output_written(run.output)),
-			      LOG_NUMBER("dropped", run.drops.dropped)));
+	ending_report(run.ending, run.result, run.output->torn,
+		      &(struct audience_counts){ run.intake.packets, output_written(run.output), run.drops.dropped });
 	return ending_status(run.ending, run.result, run.output->torn);
 }

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/stop.h"
 
+#define LAST_WORDS_MS 200 /* that the summary may take, on a stderr that is slow */
+
 static const char *stop_text(void)
 {
 	switch (stop_reason()) {
@@ -66,7 +68,7 @@ void ending_announce(const struct audience *audience)
 	}
 }
 
-void ending_report(enum ending ending, enum output_result output, bool torn)
+static void report_cause(enum ending ending, enum output_result output, bool torn)
 {
 	if (ending == ENDING_RING_CORRUPT || ending == ENDING_HELPER_GONE)
 		log_record(LOG_ERROR, ending_text(ending), LOG_NO_FIELDS);
@@ -83,6 +85,15 @@ void ending_report(enum ending ending, enum output_result output, bool torn)
 			   stop_urgent() ? "ended at once, packets were left unwritten" :
 					     "the reader of stdout takes nothing, packets were left unwritten",
 			   LOG_NO_FIELDS);
+}
+
+void ending_report(enum ending ending, enum output_result output, bool torn, const struct audience_counts *counts)
+{
+	log_set_patience(LAST_WORDS_MS);
+	report_cause(ending, output, torn);
+	log_record(LOG_INFO, "stopped capture",
+		   LOG_FIELDS(LOG_NUMBER("packets", counts->packets), LOG_NUMBER("bytes", counts->bytes),
+			      LOG_NUMBER("dropped", counts->dropped)));
 }
 
 int ending_status(enum ending ending, enum output_result output, bool torn)

@@ -25,8 +25,8 @@ const char *ending_text(enum ending ending);
 /* Logs that the capture was asked to stop, and why. */
 void ending_announce(const struct audience *audience);
 
-/* Logs what the user has not been told yet about it. torn: the last record is not whole. */
-void ending_report(enum ending ending, enum output_result output, bool torn);
+/* Logs what the user has not been told yet about it, and the counts. torn: the last record is not whole. */
+void ending_report(enum ending ending, enum output_result output, bool torn, const struct audience_counts *counts);
 
 /* The exit status: 0, or 1 after an error. */
 int ending_status(enum ending ending, enum output_result output, bool torn);

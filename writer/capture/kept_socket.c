@@ -7,11 +7,14 @@
  */
 #include "kept_socket.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "common/channel.h"
 #include "common/privilege.h"
 #include "common/protocol.h"
@@ -22,12 +25,14 @@ int kept_socket_take(struct ring *ring, int packet_fd, const struct tpacket_req3
 {
 	struct epoll_event readable = { .events = EPOLLIN };
 
-	if (ring_map(ring, packet_fd, layout) != 0 ||
-	    epoll_ctl(WRITER_EVENTS_FD, EPOLL_CTL_ADD, packet_fd, &readable) != 0)
-		return -1;
-	close(packet_fd);
-	/* The shield was for as long as the socket was here. */
-	return privilege_clear();
+	if (ring_map(ring, packet_fd, layout) == 0 &&
+	    epoll_ctl(WRITER_EVENTS_FD, EPOLL_CTL_ADD, packet_fd, &readable) == 0 && close(packet_fd) == 0 &&
+	    privilege_clear() == 0) /* the shield was for as long as the socket was here */
+		return 0;
+	log_record(LOG_ERROR, "cannot take the kernel's ring",
+		   LOG_FIELDS(LOG_TEXT("error", strerror(errno)),
+			      LOG_NUMBER("buffer-size", protocol_ring_bytes(layout))));
+	return -1;
 }
 
 static void take_answer(struct kept_socket *socket)

@@ -20,7 +20,7 @@ enum kept_socket_event { SOCKET_QUIET, SOCKET_READY, SOCKET_ERROR };
 
 /*
  * Takes the packet socket's ring and events, and closes the socket: from here on no process but the
- * helper has it. Then every capability set of this process is emptied. Returns 0, or -1 with errno.
+ * helper has it. Then every capability set of this process is emptied. Returns 0, or -1, logged.
  */
 int kept_socket_take(struct ring *ring, int packet_fd, const struct tpacket_req3 *layout);
 
