@@ -60,7 +60,8 @@ HOSTCC ?= $(CC)
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
 HELPER_SOURCES = $(filter-out $(RULES),$(sort $(wildcard helper/*.c)))
 HELPER = $(HELPER_SOURCES:%.c=$(BUILD)/%.o)
-WRITER_SOURCES = $(filter-out $(RULES),$(sort $(wildcard writer/*.c writer/*/*.c formats/*.c base/*.c)))
+READERS = formats/reader.c formats/pcap_reader.c formats/pcapng_reader.c
+WRITER_SOURCES = $(filter-out $(RULES) $(READERS),$(sort $(wildcard writer/*.c writer/*/*.c formats/*.c base/*.c)))
 WRITER = $(WRITER_SOURCES:%.c=$(BUILD)/%.o)
 
 all: $(BUILD)/cf-pcap
@@ -176,7 +177,7 @@ check-kernels:
 
 # Everything but the two main()s, for the tests that call functions: built apart, without LTO,
 # because no archive of every compiler's LTO objects can be linked.
-SOURCES_TESTED = $(filter-out %/main.c,$(wildcard common/*.c) $(HELPER_SOURCES) $(WRITER_SOURCES))
+SOURCES_TESTED = $(filter-out %/main.c,$(wildcard common/*.c) $(HELPER_SOURCES) $(WRITER_SOURCES) $(READERS))
 TESTED = $(patsubst %.c,$(BUILD)/tested/%.o,$(SOURCES_TESTED))
 
 # cmocka is a shared library only.

@@ -28,6 +28,8 @@ struct format {
 	const char *application; /* name and version of the program that writes */
 	const char *filter;    /* the final filter, "" for none */
 	uint64_t started;      /* nanoseconds since the epoch */
+	uint32_t number;       /* of the interface in its section */
+	const char *description, *os; /* of the interface; NULL or "" for none */
 };
 
 /* What a record says of its packet. */
@@ -35,6 +37,8 @@ struct record_head {
 	uint32_t seconds, nanoseconds; /* since the epoch */
 	uint32_t captured, original;   /* bytes that follow, bytes that there were */
 };
+
+#define FORMAT_UNKNOWN UINT64_MAX /* a count or a time that nobody knows: it is left out */
 
 /* What happened, for the end of a pcapng file. */
 struct format_statistics {

@@ -1,38 +1,12 @@
 /* formats: the bytes of files; no call of the system. */
-/* The pcapng file format, draft-ietf-opsawg-pcapng: one section, one interface. */
+/* The pcapng file format, draft-ietf-opsawg-pcapng: one section, any number of interfaces. */
 #include "pcapng_file.h"
 
 #include <string.h>
 
 #include "base/clock.h"
+#include "pcapng_codes.h"
 
-enum block_type {
-	BLOCK_INTERFACE_DESCRIPTION = 1,
-	BLOCK_INTERFACE_STATISTICS = 5,
-	BLOCK_ENHANCED_PACKET = 6,
-	BLOCK_SECTION_HEADER = 0x0a0d0d0a,
-};
-
-enum option_code {
-	OPTION_END = 0,
-	OPTION_COMMENT = 1,
-	SHB_OS = 3,
-	SHB_USER_APPLICATION = 4,
-	IDB_NAME = 2,
-	IDB_TIMESTAMP_RESOLUTION = 9,
-	IDB_FILTER = 11,
-	ISB_START_TIME = 2,
-	ISB_END_TIME = 3,
-	ISB_RECEIVED = 4,
-	ISB_DROPPED = 5,
-	ISB_FILTER_ACCEPTED = 6,
-	ISB_SYSTEM_DROPPED = 7,
-	ISB_DELIVERED = 8,
-};
-
-#define BYTE_ORDER_MAGIC 0x1a2b3c4d
-#define SECTION_LENGTH_UNKNOWN UINT64_MAX
-#define FILTER_IS_TEXT 0 /* if_filter's first octet: a libpcap expression */
 #define RECORD_FIXED_LENGTH 32 /* bytes of an enhanced packet block besides the padded packet */
 
 static uint8_t *put(uint8_t *at, const void *bytes, size_t length)
@@ -72,9 +46,15 @@ static uint8_t *put_text_option(uint8_t *at, enum option_code code, const char *
 	return put_option(at, code, text, strlen(text));
 }
 
+/* Left out if there is none. */
+static uint8_t *put_any_text(uint8_t *at, enum option_code code, const char *text)
+{
+	return text != NULL && *text != '\0' ? put_text_option(at, code, text) : at;
+}
+
 static uint8_t *put_count_option(uint8_t *at, enum option_code code, uint64_t count)
 {
-	return put_option(at, code, &count, sizeof count);
+	return count == FORMAT_UNKNOWN ? at : put_option(at, code, &count, sizeof count);
 }
 
 /* A time has its high half first, each half in the section's byte order. */
@@ -101,37 +81,56 @@ static uint8_t *end_block(uint8_t *block, uint8_t *at)
 	return put_u32(at, length);
 }
 
-static uint8_t *put_section_header(uint8_t *block, const struct format *format)
+size_t pcapng_section(const struct format *format, uint8_t *out)
 {
 	const uint64_t length = SECTION_LENGTH_UNKNOWN;
-	uint8_t *at = begin_block(block, BLOCK_SECTION_HEADER);
+	uint8_t *at = begin_block(out, BLOCK_SECTION_HEADER);
 
 	at = put_u16(put_u16(put_u32(at, BYTE_ORDER_MAGIC), 1), 0);
 	at = put(at, &length, sizeof length);
 	at = put_text_option(at, SHB_OS, format->system);
 	at = put_text_option(at, SHB_USER_APPLICATION, format->application);
-	return end_block(block, at);
+	return (size_t)(end_block(out, at) - out);
 }
 
-static uint8_t *put_interface_description(uint8_t *block, const struct format *format)
+static uint8_t *put_filter(uint8_t *at, const char *text)
+{
+	uint8_t filter[1 + FORMAT_FILTER_SIZE] = { FILTER_IS_TEXT };
+	const size_t length = strnlen(text, sizeof filter - 1);
+
+	memcpy(filter + 1, text, length);
+	return length > 0 ? put_option(at, IDB_FILTER, filter, 1 + length) : at;
+}
+
+size_t pcapng_interface(const struct format *format, uint8_t *out)
 {
 	const uint8_t resolution = format->nano ? 9 : 6; /* 10^-n seconds */
-	uint8_t filter[1 + FORMAT_FILTER_SIZE] = { FILTER_IS_TEXT };
-	size_t filter_length = strnlen(format->filter, sizeof filter - 1);
-	uint8_t *at = begin_block(block, BLOCK_INTERFACE_DESCRIPTION);
+	uint8_t *at = begin_block(out, BLOCK_INTERFACE_DESCRIPTION);
 
 	at = put_u32(put_u16(put_u16(at, (uint16_t)format->link_type), 0), format->snaplen);
 	at = put_text_option(at, IDB_NAME, format->interface);
+	at = put_any_text(at, IDB_DESCRIPTION, format->description);
 	at = put_option(at, IDB_TIMESTAMP_RESOLUTION, &resolution, sizeof resolution);
-	memcpy(filter + 1, format->filter, filter_length);
-	if (filter_length > 0)
-		at = put_option(at, IDB_FILTER, filter, 1 + filter_length);
-	return end_block(block, at);
+	at = put_any_text(put_filter(at, format->filter), IDB_OS, format->os);
+	return (size_t)(end_block(out, at) - out);
 }
 
 size_t pcapng_header(const struct format *format, uint8_t *out)
 {
-	return (size_t)(put_interface_description(put_section_header(out, format), format) - out);
+	const size_t length = pcapng_section(format, out);
+
+	return length + pcapng_interface(format, out + length);
+}
+
+size_t pcapng_name(uint8_t *out, const uint8_t *address, size_t length, const char *name)
+{
+	const uint16_t kind = length == IPV4_LENGTH ? NAME_OF_IPV4 : NAME_OF_IPV6;
+	const size_t name_length = strlen(name) + 1;
+	uint8_t *at = begin_block(out, BLOCK_NAME_RESOLUTION);
+
+	at = put_u16(put_u16(at, kind), (uint16_t)(length + name_length));
+	at = put(put(at, address, length), name, name_length);
+	return (size_t)(end_block(out, put_padding(at, length + name_length)) - out);
 }
 
 static uint64_t time_units(const struct format *format, uint64_t nanoseconds)
@@ -146,14 +145,21 @@ size_t pcapng_record_length(uint32_t captured)
 
 size_t pcapng_record_head(const struct format *format, uint8_t *out, const struct record_head *head)
 {
-	const uint64_t time = time_units(format, (uint64_t)head->seconds * NANOSECONDS + head->nanoseconds);
+	return pcapng_packet_head(format, out, (uint64_t)head->seconds * NANOSECONDS + head->nanoseconds,
+				  head->captured, head->original);
+}
+
+size_t pcapng_packet_head(const struct format *format, uint8_t *out, uint64_t nanoseconds, uint32_t captured,
+			  uint32_t original)
+{
+	const uint64_t time = time_units(format, nanoseconds);
 	const uint32_t fields[] = { BLOCK_ENHANCED_PACKET,
-				    (uint32_t)pcapng_record_length(head->captured),
-				    0, /* the only interface */
+				    (uint32_t)pcapng_record_length(captured),
+				    format->number,
 				    (uint32_t)(time >> 32),
 				    (uint32_t)time,
-				    head->captured,
-				    head->original };
+				    captured,
+				    original };
 
 	_Static_assert(sizeof fields == FORMAT_RECORD_HEAD_MAX, "enhanced packet block");
 	put(out, fields, sizeof fields);
@@ -167,11 +173,11 @@ size_t pcapng_record_tail(uint8_t *out, uint32_t captured)
 	return (size_t)(put_u32(at, (uint32_t)pcapng_record_length(captured)) - out);
 }
 
-static uint8_t *begin_statistics(uint8_t *block, uint64_t time)
+static uint8_t *begin_statistics(const struct format *format, uint8_t *block, uint64_t time)
 {
 	uint8_t *at = begin_block(block, BLOCK_INTERFACE_STATISTICS);
 
-	at = put_u32(at, 0); /* the only interface */
+	at = put_u32(at, format->number);
 	return put_u32(put_u32(at, (uint32_t)(time >> 32)), (uint32_t)time);
 }
 
@@ -185,11 +191,17 @@ static uint8_t *put_counts(uint8_t *at, const struct format_statistics *statisti
 	return put_count_option(at, ISB_DELIVERED, statistics->printed);
 }
 
+static uint8_t *put_time_known(uint8_t *at, enum option_code code, const struct format *format, uint64_t time)
+{
+	return time == FORMAT_UNKNOWN ? at : put_time_option(at, code, time_units(format, time));
+}
+
 size_t pcapng_heartbeat(const struct format *format, uint8_t *out, const struct format_statistics *statistics)
 {
-	uint8_t *at = begin_statistics(out, time_units(format, statistics->ended));
+	uint8_t *at = begin_statistics(format, out, time_units(format, statistics->ended));
 
-	at = put_time_option(at, ISB_START_TIME, time_units(format, format->started));
+	at = put_any_text(at, OPTION_COMMENT, statistics->why);
+	at = put_time_known(at, ISB_START_TIME, format, format->started);
 	return (size_t)(end_block(out, put_counts(at, statistics)) - out);
 }
 
@@ -197,10 +209,10 @@ size_t pcapng_trailer(const struct format *format, uint8_t *out,
 		      const struct format_statistics *statistics)
 {
 	const uint64_t end = time_units(format, statistics->ended);
-	uint8_t *at = begin_statistics(out, end);
+	uint8_t *at = begin_statistics(format, out, end);
 
-	at = put_text_option(at, OPTION_COMMENT, statistics->why);
-	at = put_time_option(at, ISB_START_TIME, time_units(format, format->started));
+	at = put_any_text(at, OPTION_COMMENT, statistics->why);
+	at = put_time_known(at, ISB_START_TIME, format, format->started);
 	at = put_time_option(at, ISB_END_TIME, end);
 	return (size_t)(end_block(out, put_counts(at, statistics)) - out);
 }
