@@ -24,8 +24,10 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wfor
 
 # What there is to build with, looked up once: flags that the compiler and linker know, libraries.
 # Targets that install packages first, or that need none, do without.
-PROBED = $(BUILD)/probed$(if $(filter-out cc,$(CC)),-$(subst /,_,$(firstword $(CC)))).mk
-NO_COMPILER = install-cap demo check check-unprivileged check-kernels bench bench-plot soak clean uninstall deb
+COLLECTOR_ONLY = $(if $(filter-out collector install-collector,$(or $(MAKECMDGOALS),all)),,-collector)
+PROBED = $(BUILD)/probed$(if $(filter-out cc,$(CC)),-$(subst /,_,$(firstword $(CC))))$(COLLECTOR_ONLY).mk
+NO_COMPILER = install-cap demo check check-unprivileged check-kernels bench bench-plot soak clean uninstall \
+	uninstall-collector deb
 ifneq ($(filter-out $(NO_COMPILER),$(or $(MAKECMDGOALS),all)),)
 include $(PROBED)
 endif
@@ -54,7 +56,7 @@ comma = ,
 
 # What the processes may call: made into programs at build time. For another machine than this one
 # say HOSTCC=cc, which makes what runs here.
-RULES = helper/sandbox_rules.c writer/sandbox_rules.c writer/setup/guard_rules.c
+RULES = helper/sandbox_rules.c writer/sandbox_rules.c writer/setup/guard_rules.c collector/sandbox_rules.c
 HOSTCC ?= $(CC)
 
 COMMON = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
@@ -63,8 +65,24 @@ HELPER = $(HELPER_SOURCES:%.c=$(BUILD)/%.o)
 READERS = formats/reader.c formats/pcap_reader.c formats/pcapng_reader.c
 WRITER_SOURCES = $(filter-out $(RULES) $(READERS),$(sort $(wildcard writer/*.c writer/*/*.c formats/*.c base/*.c)))
 WRITER = $(WRITER_SOURCES:%.c=$(BUILD)/%.o)
+# The desk's program: by itself it is `make collector`, which needs jansson, and on Linux libseccomp's headers.
+COLLECTOR_SOURCES = $(filter-out $(RULES),$(sort $(wildcard collector/*.c collector/*/*.c))) $(READERS) \
+	formats/pcapng_file.c base/clock.c base/log.c base/quantity.c
+COLLECTOR = $(COLLECTOR_SOURCES:%.c=$(BUILD)/%.o)
+ifeq ($(shell uname -s),Linux)
+COLLECTOR_LINK = $(ALL_LDFLAGS) $(call LINK,$(JANSSON_LIBS))
+COLLECTOR_SANDBOX = $(BUILD)/common/sandbox.o $(BUILD)/sandbox/merger.o
+else
+COLLECTOR_LINK = $(LDFLAGS) $(JANSSON_LIBS)
+endif
 
-all: $(BUILD)/cf-pcap
+all: $(BUILD)/cf-pcap $(BUILD)/cf-pcap-collect
+
+collector: $(BUILD)/cf-pcap-collect
+
+$(BUILD)/cf-pcap-collect: $(COLLECTOR) $(COLLECTOR_SANDBOX)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -o $@ $^ $(COLLECTOR_LINK)
 
 $(BUILD)/cf-pcap: $(HELPER) $(COMMON) $(BUILD)/sandbox/helper.o
 	$(SAY) LD $@
@@ -76,7 +94,7 @@ WRITER_SANDBOXES = $(BUILD)/sandbox/writer.o $(BUILD)/sandbox/guard.o
 $(PROBED): packaging/probe packaging/hardening-flags
 	@mkdir -p $(@D)
 	@CC='$(CC)' HOSTCC='$(HOSTCC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
-		PKG_CONFIG='$(PKG_CONFIG)' packaging/probe >$@.new && mv $@.new $@
+		PKG_CONFIG='$(PKG_CONFIG)' COLLECTOR_ONLY='$(COLLECTOR_ONLY)' packaging/probe >$@.new && mv $@.new $@
 
 # Where the operator's policy lies if not beside the program: for packages that keep settings in /etc.
 POLICY_FOLDER ?=
@@ -96,16 +114,16 @@ $(BUILD)/cf-pcap-writer: $(WRITER) $(COMMON) $(WRITER_SANDBOXES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) $(ALL_LDFLAGS) $(NO_WARNINGS) -o $@ $^ \
 		$(call LINK,$(CAP_LIBS) $(JANSSON_LIBS))
 
-$(WRITER): ALL_CFLAGS += $(LTO)
+$(sort $(WRITER) $(COLLECTOR)): ALL_CFLAGS += $(LTO)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(HELPER:.o=.d) $(WRITER:.o=.d) $(COMMON:.o=.d)
+-include $(HELPER:.o=.d) $(WRITER:.o=.d) $(COMMON:.o=.d) $(COLLECTOR:.o=.d)
 
-$(BUILD)/sandbox/export: sandbox/export.c $(RULES) $(wildcard common/*.h helper/*.h writer/*.h writer/setup/*.h) Makefile
+$(BUILD)/sandbox/export: sandbox/export.c $(RULES) $(wildcard common/*.h helper/*.h writer/*.h writer/setup/*.h collector/*.h) Makefile
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(HOSTCC) -D_GNU_SOURCE -I. -Iwriter -std=gnu11 $(WARNINGS) -O1 -o $@ $(filter %.c,$^) -lseccomp
@@ -119,7 +137,7 @@ $(BUILD)/sandbox/%.o: $(BUILD)/sandbox/%.c
 
 # What each process may call once its sandbox is closed. With reasons: tests/hostile/sandbox/.
 sandbox-list: $(BUILD)/sandbox/export
-	$(Q)for process in helper writer guard; do echo "$$process:"; $< list $$process; done
+	$(Q)for process in helper writer guard merger; do echo "$$process:"; $< list $$process; done
 
 # What version 0.1.0 installed besides.
 FORMER = '$(DESTDIR)$(bindir)/cf-pcap-writer' '$(DESTDIR)$(mandir)/man8/cf-pcap-writer.8'
@@ -150,6 +168,19 @@ uninstall:
 	rm -f '$(DESTDIR)$(mandir)/man7/cf-pcap-protocol.7'
 	rm -f '$(DESTDIR)$(bashcompdir)/cf-pcap' '$(DESTDIR)$(zshcompdir)/_cf-pcap'
 
+# For the user's own computer: needs no root and no capability.
+install-collector: collector
+	install -d '$(DESTDIR)$(bindir)'
+	install -m 0755 $(BUILD)/cf-pcap-collect '$(DESTDIR)$(bindir)/cf-pcap-collect'
+	install -d '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(bashcompdir)' '$(DESTDIR)$(zshcompdir)'
+	install -m 0644 packaging/man/cf-pcap-collect.1 '$(DESTDIR)$(mandir)/man1/cf-pcap-collect.1'
+	install -m 0644 packaging/completion/cf-pcap-collect.bash '$(DESTDIR)$(bashcompdir)/cf-pcap-collect'
+	install -m 0644 packaging/completion/_cf-pcap-collect '$(DESTDIR)$(zshcompdir)/_cf-pcap-collect'
+
+uninstall-collector:
+	rm -f '$(DESTDIR)$(bindir)/cf-pcap-collect' '$(DESTDIR)$(mandir)/man1/cf-pcap-collect.1'
+	rm -f '$(DESTDIR)$(bashcompdir)/cf-pcap-collect' '$(DESTDIR)$(zshcompdir)/_cf-pcap-collect'
+
 include packaging/targets.mk
 
 # Real packets, captured by an unprivileged user. As root; installs what it needs.
@@ -177,7 +208,7 @@ check-kernels:
 
 # Everything but the two main()s, for the tests that call functions: built apart, without LTO,
 # because no archive of every compiler's LTO objects can be linked.
-SOURCES_TESTED = $(filter-out %/main.c,$(wildcard common/*.c) $(HELPER_SOURCES) $(WRITER_SOURCES) $(READERS))
+SOURCES_TESTED = $(sort $(filter-out %/main.c,$(wildcard common/*.c) $(HELPER_SOURCES) $(WRITER_SOURCES) $(COLLECTOR_SOURCES)))
 TESTED = $(patsubst %.c,$(BUILD)/tested/%.o,$(SOURCES_TESTED))
 
 # cmocka is a shared library only.
@@ -194,7 +225,7 @@ $(BUILD)/tested/%.o: %.c Makefile
 	$(SAY) CC $@
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tested.a: $(TESTED) $(BUILD)/sandbox/helper.o $(WRITER_SANDBOXES)
+$(BUILD)/tested.a: $(TESTED) $(BUILD)/sandbox/helper.o $(WRITER_SANDBOXES) $(BUILD)/sandbox/merger.o
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
@@ -271,7 +302,7 @@ $(BUILD)/bench/ring_image: tests/bench/ring_image.c writer/capture/capture.c Mak
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit unit-build fuzz fuzz-build install install-cap uninstall demo check check-unprivileged \
-	check-kernels bench bench-plot \
+.PHONY: all collector unit unit-build fuzz fuzz-build install install-cap uninstall install-collector \
+	uninstall-collector demo check check-unprivileged check-kernels bench bench-plot \
 	bench-programs sandbox-list soak clean
-.SECONDARY: $(UNIT_OBJECTS) $(patsubst %,$(BUILD)/sandbox/%.c,helper writer guard)
+.SECONDARY: $(UNIT_OBJECTS) $(patsubst %,$(BUILD)/sandbox/%.c,helper writer guard merger)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/sandbox_rules.h"
 #include "common/sandbox_rule.h"
 #include "helper/sandbox_rules.h"
 #include "setup/guard_rules.h"
@@ -27,6 +28,7 @@ static const struct {
 	{ "helper", "helper/sandbox_rules.h", &HELPER_RULES },
 	{ "writer", "writer/sandbox_rules.h", &WRITER_RULES },
 	{ "guard", "writer/setup/guard_rules.h", &GUARD_RULES },
+	{ "merger", "collector/sandbox_rules.h", &MERGER_RULES },
 };
 
 static const struct {
@@ -161,6 +163,6 @@ int main(int argc, char **argv)
 			print_list(PROCESSES[i].rules);
 		return fflush(stdout) == 0 && ferror(stdout) == 0 ? 0 : 1;
 	}
-	fprintf(stderr, "usage: export code|list helper|writer|guard [sanitized]\n");
+	fprintf(stderr, "usage: export code|list helper|writer|guard|merger [sanitized]\n");
 	return 1;
 }

@@ -17,12 +17,18 @@ RULES = {
     "writer/output": "output: inside the sandbox, on the way to stdout; it never waits.",
     "formats": "formats: the bytes of files; no call of the system.",
     "base": "base: no packets, no privilege.",
+    "collector": "collector: the desk's program: one capture of a whole app; no privilege.",
+    "collector/desk": "desk: starts the commands; what streams hold is never looked at here.",
+    "collector/merge": "merge: inside the sandbox; here is what the remote machines sent.",
     "sandbox": "sandbox: runs at build time, makes the programs that close the sandboxes.",
 }
 # A room's own files apart, it includes those of these rooms.
 MAY_INCLUDE = {
     "helper": {"common"},
-    "sandbox": {"common", "helper", "writer", "writer/setup"},
+    "sandbox": {"common", "helper", "writer", "writer/setup", "collector"},
+    "collector": {"collector/desk", "collector/merge", "base", "common"},
+    "collector/desk": {"collector", "base", "common"},
+    "collector/merge": {"collector", "formats", "base"},
     "common": set(),
     "base": set(),
     "formats": {"base"},
@@ -38,6 +44,9 @@ MAY_CALL = {
     "formats": NO_SYSTEM_CALL,
     "writer/output": NO_SYSTEM_CALL | {"writev", "poll", "fcntl", "ioctl", "lseek", "fstat", "ftruncate",
                                        "getsockopt", "setsockopt", "mmap"},
+    # No call that opens, connects, executes or sends: orders and reports go through collector/wire.c.
+    "collector/merge": NO_SYSTEM_CALL | {"memmove", "memchr", "memcmp", "strstr", "strtoull", "strdup", "malloc", "calloc", "realloc",
+                                         "free", "poll", "read", "write", "close", "lseek", "ftruncate"},
     # close: of the packet socket, kept_socket.c
     "writer/capture": NO_SYSTEM_CALL | {"poll", "ppoll", "mmap", "epoll_ctl", "epoll_wait", "close"},
 }

@@ -14,7 +14,7 @@ from hostile.bpf import ALLOW, AUDIT_ARCH, ERRNO, KILL_PROCESS, call_number, fro
 from hostile.tracer import DETACH, Traced, filter_of, next_call, ptrace, stopped
 from support import wait_until
 
-PROCESSES = ["helper", "writer", "guard"]
+PROCESSES = ["helper", "writer", "guard", "merger"]
 ARCHITECTURES = ["x86_64", "aarch64"]
 X32 = 0x40000000
 # Every number that a kernel gives to a call is below 1024; then x32's, and what no call has.
@@ -157,12 +157,12 @@ def test_each_line_of_a_list_says_why_and_the_rules_have_the_same(sandboxes, pro
 
 
 SOURCES = {"helper": "helper/sandbox_rules.c", "writer": "writer/sandbox_rules.c",
-           "guard": "writer/setup/guard_rules.c"}
+           "guard": "writer/setup/guard_rules.c", "merger": "collector/sandbox_rules.c"}
 
 
 def with_rule(folder, process, rule):
     """{architecture: program} of a process's rules with one more in front of them."""
-    for path in [*ROOT.glob("common/*.h"), *ROOT.glob("helper/*.h"), *ROOT.glob("writer/**/*.h"),
+    for path in [*ROOT.glob("common/*.h"), *ROOT.glob("helper/*.h"), *ROOT.glob("writer/**/*.h"), *ROOT.glob("collector/*.h"),
                  *(ROOT / source for source in [*SOURCES.values(), "sandbox/export.c"])]:
         copy = folder / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -197,7 +197,9 @@ def test_one_call_more_is_seen(tmp_path, process, call):
     ("writer", "SANDBOX_ALLOW_IF(close, { 0, SCMP_CMP_EQ, 0x100000003u })"),
     ("writer", "SANDBOX_ALLOW_IF(ioctl, SANDBOX_ARGUMENT_IS(0, 2))"),
     ("guard", "SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_IS(2, 7))"),
-    ("guard", "SANDBOX_ALLOW_IF(write, SANDBOX_ARGUMENT_IS(0, 0))")])
+    ("guard", "SANDBOX_ALLOW_IF(write, SANDBOX_ARGUMENT_IS(0, 0))"),
+    ("merger", "SANDBOX_ALLOW_IF(recvmsg, SANDBOX_ARGUMENT_IS(0, 4))"),
+    ("merger", "SANDBOX_ALLOW_IF(mmap, SANDBOX_ARGUMENT_LACKS(2, PROT_READ))")])
 def test_one_condition_less_is_seen(tmp_path, process, rule):
     changed = with_rule(tmp_path, process, rule)
     for arch in ARCHITECTURES:

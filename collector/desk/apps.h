@@ -1,0 +1,9 @@
+/* desk: starts the commands; what streams hold is never looked at here. */
+/* The instances of an app, as the platform tells of them: cf is asked, in the words that are made for programs. */
+#pragma once
+
+#include "instances.h"
+#include "targets.h"
+
+/* Adds the instances of this app that run and were asked for. Returns 0, or -1 after an ERROR line. */
+int apps_add(struct targets *targets, const struct collect_options *options, const char *app);

@@ -1,0 +1,255 @@
+/* desk: starts the commands; what streams hold is never looked at here. */
+/* The command line of cf-pcap-collect: cf-pcap's way of writing flags. */
+#include "flags.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/quantity.h"
+
+#define MEMORY_DEFAULT (64u << 20)
+#define WINDOW_DEFAULT 500000000 /* ns */
+#define WINDOW_LEAST 20000000    /* ns: below, heartbeats would be traffic of their own */
+#define WINDOW_MOST 60000000000
+#define ROTATE_SIZE_LEAST (64u << 10)
+#define ROTATE_EVERY_LEAST 1000000000 /* ns */
+
+enum flag_kind { FLAG_TEXT, FLAG_NAMES, FLAG_NUMBER, FLAG_SIZE, FLAG_DURATION, FLAG_ON };
+
+struct flag {
+	const char *name;
+	enum flag_kind kind;
+	size_t offset; /* in struct collect_options */
+	uint64_t least, most;
+	const char *value; /* as the help shows it */
+	const char *help;
+};
+
+#define FIELD(name) offsetof(struct collect_options, name)
+#define TEXT(name, field, value, help) { name, FLAG_TEXT, FIELD(field), 0, 0, value, help }
+#define ON(name, field, help) { name, FLAG_ON, FIELD(field), 0, 0, NULL, help }
+
+static const struct flag FLAGS[] = {
+	TEXT("i", instances, "LIST", "instances of the apps: 0,2-4 (default all)"),
+	TEXT("process", process, "TYPE", "process of the apps (default web)"),
+	{ "host", FLAG_NAMES, FIELD(hosts), 0, 0, "NAME", "capture on this host, over ssh; any number of times" },
+	TEXT("hosts-file", hosts_file, "FILE", "the same for each line of a file"),
+	TEXT("via", via, "cf|ssh|WORDS", "the command that gets there, see cf-pcap-collect(1)"),
+	TEXT("remote", remote, "WORDS", "the program there (default /tmp/lifecycle/cf-pcap)"),
+	TEXT("interface", interfaces, "LIST", "where to capture: lo,eth0; \"any\" for all"),
+	TEXT("filter", filter, "EXPR", "what to capture, pcap-filter(7); or as the last words"),
+	TEXT("snaplen", snaplen, "N", "bytes kept of each packet"),
+	ON("headers-only", headers_only, "keep just the headers of each packet"),
+	TEXT("direction", direction, "inout|in|out", "as seen from the interface"),
+	ON("nano", nano, "timestamps in nanoseconds"),
+	ON("sll1", cooked_v1, "on \"any\", the older LINUX_SLL header"),
+	TEXT("buffer-size", buffer_size, "S", "kernel ring of each capture"),
+	ON("no-promisc", no_promisc, "not in promiscuous mode"),
+	ON("no-ssh-guard", no_ssh_guard, "do not leave out the ssh session"),
+	TEXT("o", output, "FILE", "write to this file instead of stdout"),
+	{ "rotate-size", FLAG_SIZE, FIELD(rotate_size), ROTATE_SIZE_LEAST, UINT64_MAX, "S", "begin a new file before this size" },
+	{ "rotate-every", FLAG_DURATION, FIELD(rotate_every), ROTATE_EVERY_LEAST, INT64_MAX, "D", "begin a new file each D" },
+	{ "keep", FLAG_NUMBER, FIELD(keep), 1, 1000000, "N", "keep the last N files of this run" },
+	{ "duration", FLAG_DURATION, FIELD(duration), 1, INT64_MAX, "D", "stop after D: 30s, 5m, 1h30m" },
+	{ "count", FLAG_NUMBER, FIELD(count), 1, UINT64_MAX, "N", "stop after N packets in all" },
+	{ "max-size", FLAG_SIZE, FIELD(max_size), 1024, UINT64_MAX, "S", "stop before all files together exceed S bytes" },
+	{ "window", FLAG_DURATION, FIELD(window), WINDOW_LEAST, WINDOW_MOST, "D",
+	  "how long a packet waits for others (default 500ms)" },
+	{ "memory", FLAG_SIZE, FIELD(memory), 1u << 20, UINT64_MAX >> 1, "S", "for what waits (default 64M)" },
+	ON("reconnect", reconnect, "start a capture again that broke off"),
+	ON("v", verbose, "debug messages"),
+	ON("version", version, "print the version and end"),
+	ON("help", help, "print this and end"),
+};
+
+#define FLAG_COUNT (sizeof FLAGS / sizeof *FLAGS)
+
+void collect_flags_print_help(void)
+{
+	char left[64];
+
+	puts("usage: cf-pcap-collect APP... -interface LIST [options] [FILTER...]\n"
+	     "       cf-pcap-collect -host NAME... -interface LIST [options] [FILTER...]\n\n"
+	     "Captures on all instances of apps, or on hosts, at once, and writes one pcapng in time order.\n");
+	for (size_t i = 0; i < FLAG_COUNT; i++) {
+		snprintf(left, sizeof left, "-%s %s", FLAGS[i].name, FLAGS[i].value != NULL ? FLAGS[i].value : "");
+		printf("  %-24s %s\n", left, FLAGS[i].help);
+	}
+	puts("\nOne or two dashes, -flag value or -flag=value. Sizes take k, M, G (powers of 1024).\n"
+	     "Exit status: 0 each stream is whole, 1 it could not start or the output failed, 2 bad\n"
+	     "command line, 3 a stream is not whole.");
+}
+
+static const struct flag *find_flag(const char *name, size_t length)
+{
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (strlen(FLAGS[i].name) == length && memcmp(FLAGS[i].name, name, length) == 0)
+			return &FLAGS[i];
+	return length == 1 && *name == 'h' ? &FLAGS[FLAG_COUNT - 1] : NULL;
+}
+
+static int reject(const char *message, const char *flag, const char *value)
+{
+	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("flag", flag), LOG_TEXT("value", value)));
+	return -1;
+}
+
+static int store_quantity(const struct flag *flag, const char *text, uint64_t *field)
+{
+	uint64_t value;
+	int result;
+
+	if (flag->kind == FLAG_SIZE)
+		result = quantity_parse_size(text, &value);
+	else if (flag->kind == FLAG_DURATION)
+		result = quantity_parse_duration(text, &value);
+	else
+		result = quantity_parse_number(text, &value);
+	if (result != 0 || value < flag->least || value > flag->most)
+		return reject("a value that is not understood, or out of range, see cf-pcap-collect(1)", flag->name, text);
+	*field = value;
+	return 0;
+}
+
+static int store_name(struct collect_options *options, const char *text)
+{
+	if (options->host_count == COLLECT_HOSTS_MOST)
+		return reject("too many hosts", "-host", text);
+	options->hosts[options->host_count++] = text;
+	return 0;
+}
+
+static int store_text(const struct flag *flag, struct collect_options *options, const char *text)
+{
+	if (*text == '\0')
+		return reject("expected a value that is not empty", flag->name, text);
+	if (flag->offset != FIELD(filter)) {
+		*(const char **)(void *)((char *)options + flag->offset) = text;
+		return 0;
+	}
+	if (strlen(text) >= sizeof options->filter)
+		return reject("filter is too long", "-filter", "(too long)");
+	memcpy(options->filter, text, strlen(text) + 1);
+	return 0;
+}
+
+static int store(const struct flag *flag, struct collect_options *options, const char *text)
+{
+	void *field = (char *)options + flag->offset;
+
+	switch (flag->kind) {
+	case FLAG_TEXT:
+		return store_text(flag, options, text);
+	case FLAG_NAMES:
+		return store_name(options, text);
+	case FLAG_ON:
+		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+			return reject("expected true or false, or no value", flag->name, text);
+		*(bool *)field = strcmp(text, "true") == 0;
+		return 0;
+	default:
+		return store_quantity(flag, text, field);
+	}
+}
+
+/* One flag at argv[*next], which moves past it and its value. */
+static int parse_flag(struct collect_options *options, char *const *argv, int *next)
+{
+	const char *argument = argv[(*next)++];
+	const char *name = argument + (argument[1] == '-' ? 2 : 1);
+	const size_t length = strcspn(name, "=");
+	const char *value = name[length] == '=' ? name + length + 1 : NULL;
+	const struct flag *flag = find_flag(name, length);
+
+	if (flag == NULL)
+		return reject("unknown flag, see -help", argument, value != NULL ? value : "");
+	if (value == NULL && flag->kind == FLAG_ON)
+		value = "true";
+	if (value == NULL && argv[*next] != NULL)
+		value = argv[(*next)++];
+	if (value == NULL)
+		return reject("flag needs a value", argument, "");
+	return store(flag, options, value);
+}
+
+/* No filter has such a word: "tcp -count 5" is a mistake. Logged. */
+static bool has_flag(char *const *words)
+{
+	for (; *words != NULL; words++) {
+		const char *name = *words + strspn(*words, "-");
+		if (name > *words && name <= *words + 2 && find_flag(name, strcspn(name, "=")) != NULL)
+			return reject("flags come before the words of the filter", *words, "") != 0;
+	}
+	return false;
+}
+
+/* The words after the flags, joined by spaces. */
+static int join_filter_words(struct collect_options *options, char *const *words)
+{
+	size_t used = 0;
+
+	if (options->filter[0] != '\0')
+		return reject("filter given twice, by -filter and as words; if it is one, put it in quotes", "-filter", words[0]);
+	for (; *words != NULL; words++) {
+		const size_t length = strlen(*words);
+		if (length + 2 > sizeof options->filter - used)
+			return reject("filter is too long", "-filter", "(too long)");
+		if (used > 0)
+			options->filter[used++] = ' ';
+		memcpy(options->filter + used, *words, length + 1);
+		used += length;
+	}
+	return 0;
+}
+
+/* What does not go together, or is missing. */
+static int check(const struct collect_options *options)
+{
+	const bool has_hosts = options->host_count > 0 || options->hosts_file != NULL;
+
+	if (options->help || options->version)
+		return 0;
+	if (options->interfaces == NULL)
+		return reject("-interface is required, see -help", "-interface", "");
+	if (options->app_count == 0 && !has_hosts)
+		return reject("expected apps as the first words, or -host", "-host", "");
+	if (options->app_count > 0 && has_hosts)
+		return reject("apps and hosts need commands of their own: expected one or the other", "-host", "");
+	if (options->app_count == 0 && (options->instances != NULL || options->process != NULL))
+		return reject("only apps have instances and processes", options->instances != NULL ? "-i" : "-process", "");
+	if (options->output == NULL && (options->rotate_size > 0 || options->rotate_every > 0))
+		return reject("only a file can be rotated, expected -o too", "-rotate-size", "");
+	if (options->keep > 0 && options->rotate_size == 0 && options->rotate_every == 0)
+		return reject("without -rotate-size or -rotate-every there is one file", "-keep", "");
+	return 0;
+}
+
+static bool is_flag(const char *word)
+{
+	return word[0] == '-' && word[1] != '\0';
+}
+
+int collect_flags_parse(struct collect_options *options, int argc, char *const *argv)
+{
+	int next = argc > 0 ? 1 : 0;
+	bool ended = false;
+
+	memset(options, 0, sizeof *options);
+	options->memory = MEMORY_DEFAULT;
+	options->window = WINDOW_DEFAULT;
+	options->apps = argv + next;
+	while (next < argc && !is_flag(argv[next]))
+		next++;
+	options->app_count = (size_t)(argv + next - options->apps);
+	while (next < argc && is_flag(argv[next]) && !ended) {
+		ended = strcmp(argv[next], "--") == 0;
+		if (ended)
+			next++;
+		else if (parse_flag(options, argv, &next) != 0)
+			return -1;
+	}
+	if (next < argc && ((!ended && has_flag(argv + next)) || join_filter_words(options, argv + next) != 0))
+		return -1;
+	return check(options);
+}

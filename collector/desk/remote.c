@@ -1,0 +1,143 @@
+/* desk: starts the commands; what streams hold is never looked at here. */
+/* The command line of a capture, in the words of the program at the other end. */
+#include "remote.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HEARTBEATS_IN_WINDOW 2
+#define TOO_LONG "a command line that is not too long"
+
+/* The name of the last word: "sudo -n tcpdump" is tcpdump. */
+static const char *program_of(const char *remote)
+{
+	const char *name = remote;
+
+	for (const char *at = remote; *at != '\0'; at++)
+		if (strchr(" \t/", *at) != NULL && at[1] != '\0' && strchr(" \t/", at[1]) == NULL)
+			name = at + 1;
+	return name;
+}
+
+enum dialect remote_first_dialect(const char *remote)
+{
+	const char *name = program_of(remote);
+	const size_t length = strcspn(name, " \t");
+
+	if (length == strlen("tcpdump") && strncmp(name, "tcpdump", length) == 0)
+		return DIALECT_TCPDUMP;
+	if (length == strlen("dumpcap") && strncmp(name, "dumpcap", length) == 0)
+		return DIALECT_DUMPCAP;
+	return DIALECT_CURRENT;
+}
+
+bool remote_step_down(enum dialect *dialect)
+{
+	if (*dialect >= DIALECT_PLATFORM)
+		return false;
+	*dialect = *dialect == DIALECT_CURRENT ? DIALECT_FIRST : DIALECT_PLATFORM;
+	return true;
+}
+
+bool remote_stops_at_eof(enum dialect dialect)
+{
+	return dialect == DIALECT_CURRENT;
+}
+
+bool remote_has_guard(enum dialect dialect)
+{
+	return dialect <= DIALECT_PLATFORM;
+}
+
+static int add_pair(struct words *words, const char *flag, const char *value)
+{
+	return value == NULL || *value == '\0' ? 0 :
+						 words_add(words, flag) != 0 || words_add(words, value) != 0 ? -1 : 0;
+}
+
+static int add_if(struct words *words, bool wanted, const char *flag)
+{
+	return wanted ? words_add(words, flag) : 0;
+}
+
+/* What only a cf-pcap knows. Returns its flag, or NULL. */
+static const char *of_cf_pcap(const struct collect_options *options)
+{
+	return options->headers_only ? "-headers-only" :
+	       options->buffer_size != NULL ? "-buffer-size" :
+	       options->nano ? "-nano" :
+	       options->cooked_v1 ? "-sll1" :
+	       options->no_ssh_guard ? "-no-ssh-guard" : NULL;
+}
+
+static const char *make_cf_pcap(struct words *words, bool is_current, const struct collect_options *options,
+				const char *interface)
+{
+	char heartbeat[32];
+
+	snprintf(heartbeat, sizeof heartbeat, "%llums",
+		 (unsigned long long)(options->window / 1000000 / HEARTBEATS_IN_WINDOW));
+	if (!is_current && options->headers_only)
+		return "-headers-only";
+	if (add_pair(words, "-interface", interface) != 0 || add_pair(words, "-format", "pcapng") != 0 ||
+	    add_pair(words, "-heartbeat", is_current ? heartbeat : NULL) != 0 ||
+	    add_if(words, is_current, "-stop-at-eof") != 0 || add_pair(words, "-snaplen", options->snaplen) != 0 ||
+	    add_if(words, options->headers_only, "-headers-only") != 0 ||
+	    add_pair(words, "-direction", options->direction) != 0 || add_if(words, options->nano, "-nano") != 0 ||
+	    add_if(words, options->cooked_v1, "-sll1") != 0 ||
+	    add_pair(words, "-buffer-size", options->buffer_size) != 0 ||
+	    add_if(words, options->no_promisc, "-no-promisc") != 0 ||
+	    add_if(words, options->no_ssh_guard, "-no-ssh-guard") != 0 ||
+	    add_pair(words, "-filter", options->filter) != 0)
+		return TOO_LONG;
+	return NULL;
+}
+
+static const char *make_platform(struct words *words, const struct collect_options *options, const char *interface)
+{
+	if (of_cf_pcap(options) != NULL)
+		return of_cf_pcap(options);
+	if (options->direction != NULL || options->no_promisc)
+		return options->direction != NULL ? "-direction" : "-no-promisc";
+	return add_pair(words, "-interface", interface) != 0 || add_pair(words, "-snaplen", options->snaplen) != 0 ||
+			       add_pair(words, "-filter", options->filter) != 0 ? TOO_LONG : NULL;
+}
+
+static const char *make_tcpdump(struct words *words, const struct collect_options *options, const char *interface)
+{
+	if (of_cf_pcap(options) != NULL)
+		return of_cf_pcap(options);
+	return words_add_split(words, "-U -n -w -") != 0 || add_pair(words, "-i", interface) != 0 ||
+			       add_pair(words, "-s", options->snaplen) != 0 ||
+			       add_pair(words, "-Q", options->direction) != 0 ||
+			       add_if(words, options->no_promisc, "-p") != 0 ||
+			       add_pair(words, "--", options->filter) != 0 ? TOO_LONG : NULL;
+}
+
+static const char *make_dumpcap(struct words *words, const struct collect_options *options, const char *interface)
+{
+	if (of_cf_pcap(options) != NULL || options->direction != NULL)
+		return options->direction != NULL ? "-direction" : of_cf_pcap(options);
+	return words_add_split(words, "-q -w -") != 0 || add_pair(words, "-i", interface) != 0 ||
+			       add_pair(words, "-s", options->snaplen) != 0 ||
+			       add_if(words, options->no_promisc, "-p") != 0 ||
+			       add_pair(words, "-f", options->filter) != 0 ? TOO_LONG : NULL;
+}
+
+const char *remote_make(struct words *words, enum dialect dialect, const struct collect_options *options,
+			const char *interface)
+{
+	words->count = words->used = 0;
+	if (words_add_split(words, options->remote != NULL ? options->remote : REMOTE_DEFAULT) != 0)
+		return TOO_LONG;
+	switch (dialect) {
+	case DIALECT_TCPDUMP:
+		return make_tcpdump(words, options, interface);
+	case DIALECT_DUMPCAP:
+		return make_dumpcap(words, options, interface);
+	case DIALECT_PLATFORM:
+		return make_platform(words, options, interface);
+	default:
+		return make_cf_pcap(words, dialect == DIALECT_CURRENT, options, interface);
+	}
+}

@@ -1,0 +1,66 @@
+/* merge: inside the sandbox; here is what the remote machines sent. */
+/* One stream: a remote command's stdout and stderr, how far it was read, and what is to be told of it at the end. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "catalog.h"
+#include "collector/wire.h"
+#include "queue.h"
+#include "remote_text.h"
+#include "sink.h"
+
+struct stream {
+	int out, err; /* -1: ended */
+	struct order facts;
+	unsigned int starts; /* of its command */
+	struct queue queue;
+	size_t read_most;
+	struct remote_text text;
+	uint32_t numbers[READER_INTERFACES_MOST]; /* of its interfaces in the output */
+	uint32_t numbered;    /* so many of this section are */
+	uint32_t finals;      /* so many of them have final statistics */
+	uint64_t watermark;   /* no packet before it follows: of its last heartbeat or packet */
+	bool began;           /* its header has come */
+	bool looked;          /* all that came was looked at, as far as it is whole */
+	bool told;            /* that it ended */
+	bool command_is_gone; /* what keeps stdout open is somebody else: it ends when nothing is left in it */
+	int64_t ended_ms;     /* stdout; 0: it has not */
+	const char *broken;   /* why it was given up */
+	enum ending ending;
+	/* over all starts */
+	uint64_t packets, bytes, dropped, late, latest_ns, cut;
+	uint64_t dropped_before; /* of starts before this one */
+	uint64_t attempt_packets; /* of this start */
+	int64_t least_lag_ns; /* of our clock behind a packet's time as it came: delay and difference of the clocks */
+	bool was_broken;      /* in any of its starts */
+	char why[256];        /* the first time */
+};
+
+/* size: its share of the memory; read_most: bytes that are read at once. Returns 0, or -1 if there is no memory. */
+int stream_open(struct stream *stream, size_t size, size_t read_most, int64_t grain_ms);
+
+/* Its command was started, or again. */
+void stream_start(struct stream *stream, const struct order *order, int out, int err);
+
+/* Reads stdout once. Returns true if something came, or the end. */
+bool stream_receive(struct stream *stream, int64_t now_ms);
+
+/* Reads stderr once. */
+void stream_receive_text(struct stream *stream, int64_t now_ms);
+
+/*
+ * Looks at what came up to the next packet, which then waits in queue.reader.packet: returns true. What is told of
+ * interfaces goes to the sink, which has to have room; without room it returns false, and looked is false.
+ */
+bool stream_advance(struct stream *stream, struct catalog *catalog, struct sink *sink);
+
+/* Its stdout has ended, and nothing of it waits: what is to be said of how goes to the sink. Sets ending. */
+void stream_finish(struct stream *stream, const struct catalog *catalog, struct sink *sink);
+
+/* Gives it up. */
+void stream_break(struct stream *stream, const char *why);
+
+/* Reads no more from it. */
+void stream_close(struct stream *stream);

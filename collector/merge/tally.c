@@ -1,0 +1,132 @@
+/* merge: inside the sandbox; here is what the remote machines sent. */
+/* What the user is told of the streams. */
+#include "tally.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define PROGRESS_MS 500
+
+static const char *const ENDINGS[ENDING_COUNT] = {
+	[ENDING_WHOLE] = "yes",    [ENDING_UNKNOWN] = "unknown", [ENDING_BROKEN] = "no",
+	[ENDING_NOTHING] = "no",   [ENDING_REFUSED] = "no",
+};
+
+static void count_all(const struct merger *merger, size_t *living, uint64_t *dropped, uint64_t *late)
+{
+	*living = 0;
+	*dropped = *late = 0;
+	for (size_t i = 0; i < merger->options->streams; i++) {
+		*living += merger->merge.streams[i].lives;
+		*dropped += merger->streams[i].dropped;
+		*late += merger->streams[i].late;
+	}
+}
+
+void tally_progress(struct merger *merger, int64_t now_ms)
+{
+	const int64_t passed = now_ms - merger->told_ms;
+	uint64_t dropped, late;
+	size_t living;
+	char line[128];
+
+	if (!merger->options->shows_progress || passed < PROGRESS_MS)
+		return;
+	count_all(merger, &living, &dropped, &late);
+	snprintf(line, sizeof line, "streams %zu/%zu  packets %llu  %llu/s  dropped %llu  late %llu", living,
+		 merger->options->streams, (unsigned long long)merger->packets,
+		 (unsigned long long)((merger->packets - merger->told_packets) * 1000 / (uint64_t)passed),
+		 (unsigned long long)dropped, (unsigned long long)late);
+	log_progress(line);
+	merger->told_ms = now_ms;
+	merger->told_packets = merger->packets;
+}
+
+int tally_timeout(const struct merger *merger, int64_t now_ms)
+{
+	const int64_t left = merger->told_ms + PROGRESS_MS - now_ms;
+
+	return !merger->options->shows_progress ? -1 : left > 0 ? (int)left : 0;
+}
+
+void tally_late(struct stream *stream, uint64_t nanoseconds)
+{
+	if (stream->late++ == 0)
+		log_record(LOG_WARN, "a packet came too late to stand in order, as may others",
+			   LOG_FIELDS(LOG_TEXT("stream", stream->facts.name),
+				      LOG_NUMBER("late-ms", nanoseconds / 1000000)));
+	if (nanoseconds > stream->latest_ns)
+		stream->latest_ns = nanoseconds;
+}
+
+/* "-3ms": a clock before ours. */
+static void write_lag(char *text, size_t size, const struct stream *stream)
+{
+	if (stream->least_lag_ns == INT64_MAX)
+		snprintf(text, size, "unknown");
+	else
+		snprintf(text, size, "%lldms", (long long)(stream->least_lag_ns / 1000000));
+}
+
+static void tell_stream(const struct stream *stream)
+{
+	const bool whole = !stream->was_broken && stream->ending == ENDING_WHOLE;
+	char lag[32], name[WIRE_NAME_SIZE + WIRE_INTERFACE_SIZE + 1];
+
+	snprintf(name, sizeof name, "%s %s", stream->facts.name, stream->facts.interface);
+	write_lag(lag, sizeof lag, stream);
+	log_record(whole ? LOG_INFO : LOG_WARN, "stream ended",
+		   LOG_FIELDS(LOG_TEXT("stream", name), LOG_NUMBER("packets", stream->packets),
+			      LOG_NUMBER("bytes", stream->bytes), LOG_NUMBER("dropped", stream->dropped),
+			      LOG_NUMBER("late", stream->late), LOG_NUMBER("late-ms", stream->latest_ns / 1000000),
+			      LOG_TEXT("lag", lag), LOG_NUMBER("cut", stream->cut),
+			      LOG_NUMBER("messages-left-out", stream->text.left_out),
+			      LOG_TEXT("whole", stream->was_broken && stream->ending == ENDING_WHOLE ? "no" : ENDINGS[stream->ending]),
+			      LOG_TEXT("reason", whole ? "-" : stream->why[0] != '\0' ? stream->why : stream->text.last)));
+}
+
+/* Clocks are never corrected: who reads the file is to know. */
+static void tell_of_clocks(const struct merger *merger)
+{
+	int64_t least = INT64_MAX, most = INT64_MIN;
+
+	for (size_t i = 0; i < merger->options->streams; i++) {
+		const int64_t lag = merger->streams[i].least_lag_ns;
+		if (lag == INT64_MAX)
+			continue;
+		least = lag < least ? lag : least;
+		most = lag > most ? lag : most;
+	}
+	if (most > least && (uint64_t)most - (uint64_t)least > merger->options->window)
+		log_record(LOG_WARN, "delays or clocks of the streams differ by more than the window, see -window",
+			   LOG_FIELDS(LOG_NUMBER("differ-ms", ((uint64_t)most - (uint64_t)least) / 1000000)));
+}
+
+bool tally_summary(struct merger *merger)
+{
+	uint64_t dropped, late;
+	size_t living;
+	bool whole = true;
+
+	log_progress("");
+	count_all(merger, &living, &dropped, &late);
+	for (size_t i = 0; i < merger->options->streams; i++) {
+		const struct stream *stream = &merger->streams[i];
+		if (stream->facts.name[0] == '\0') { /* never started: told by who starts */
+			whole = false;
+			continue;
+		}
+		tell_stream(stream);
+		whole &= !stream->was_broken && stream->ending == ENDING_WHOLE;
+	}
+	tell_of_clocks(merger);
+	log_record(LOG_INFO, "stopped collecting",
+		   LOG_FIELDS(LOG_NUMBER("streams", merger->options->streams), LOG_NUMBER("packets", merger->packets),
+			      LOG_NUMBER("bytes", merger->sink.total_bytes), LOG_NUMBER("files", merger->sink.files),
+			      LOG_NUMBER("dropped", dropped), LOG_NUMBER("late", late),
+			      LOG_TEXT("whole", whole ? "yes" : "no")));
+	return whole;
+}

@@ -1,0 +1,198 @@
+"""Files, limits, and all the ways in which a run ends."""
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from collected import interface, packet, read_collected, section, statistics
+from conftest import Running
+from support import wait_until
+from test_streams import BEGIN, S, Streams
+
+
+def stream_of(count, data=bytes(1000), begin=BEGIN):
+    return (section() + interface() + b"".join(packet(begin + number, data) for number in range(count)) +
+            statistics(begin + count, True))
+
+
+def test_each_rotated_file_is_whole_by_itself_and_the_last_ones_are_kept(collector, place):
+    for name in ("a", "b"):
+        (place / name).write_bytes(stream_of(1000))
+    flags = ["-via", "cat {}", "-interface", "lo", "-host", "a", "-host", "b", "-rotate-size", "100k"]
+    result = collector.run(*flags, "-o", "all.pcapng")
+    assert result.status == 0, result.messages
+    files = sorted(place.glob("all_*.pcapng"))
+    assert len(files) > 15 and all(re.fullmatch(r"all_\d{5}_\d{14}\.pcapng", path.name) for path in files)
+    found = [read_collected(path.read_bytes()) for path in files]
+    assert sum(len(one.packets) for one in found) == 2000
+    assert all(path.stat().st_size <= 100 << 10 for path in files[:-1])
+    assert {interface["name"] for interface in found[-1].interfaces} == {"a lo", "b lo"}
+    assert files[0].stat().st_mode & 0o777 == 0o600
+    assert collector.run(*flags, "-o", "few.pcapng", "-keep", "3").status == 0
+    kept = sorted(place.glob("few_*.pcapng"))
+    assert len(kept) == 3 and int(kept[-1].name[4:9]) == len(files)
+
+
+def test_files_are_rotated_by_time_without_a_packet(collector, place):
+    streams = Streams(collector, place, "-o", "t.pcapng", "-rotate-every", "1s", names=("a",))
+    streams.send("a", section(), interface())
+    wait_until(lambda: len(list(place.glob("t_*"))) >= 3, 30)
+    streams.finish()
+    assert streams.end().status == 0
+    assert all(len(read_collected(path.read_bytes()).interfaces) == 1 for path in sorted(place.glob("t_*"))[1:])
+
+
+def test_a_full_disk_is_an_error_and_nothing_in_it_is_torn(collector, place):
+    (place / "a").write_bytes(stream_of(3000))
+    (place / "disk").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=1777", "tmpfs", place / "disk"], check=True)
+    try:
+        result = collector.run("-via", "cat {}", "-interface", "lo", "-host", "a", "-o", "disk/full.pcapng")
+        found = read_collected((place / "disk/full.pcapng").read_bytes())
+    finally:
+        subprocess.run(["umount", place / "disk"], check=True)
+    assert result.status == 1 and "No space left on device" in result.messages
+    assert 500 < len(found.packets) < 1100
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_before_anything_is_started(collector, place):
+    result = collector.run("-via", "touch started {command}", "-interface", "lo", "-host", "a", "-o", "none/x.pcapng")
+    assert result.status == 1 and "cannot open the file" in result.messages and not (place / "started").exists()
+
+
+def test_a_terminal_is_refused_as_output(collector):
+    master, slave = pty.openpty()
+    process = collector.spawn("-interface", "lo", "-host", "a", stdout=slave)
+    os.close(slave)
+    _, err = process.communicate(timeout=30)
+    os.close(master)
+    assert process.returncode == 1 and b"refusing to write binary pcapng to a terminal" in err
+
+
+def test_a_count_over_all_is_exact_and_stops_the_captures(collector, place):
+    streams = Streams(collector, place, "-count", "30")
+    streams.begin("a", "b")
+    for number in range(40):
+        streams.send("ab"[number % 2], packet(BEGIN + number, b"x"))
+    streams.run.wait_for("reached the limit")
+    streams.finish()
+    result = streams.end()
+    assert len(result.file().packets) == 30 and result.status == 0
+
+
+def test_all_files_together_stay_below_a_size(collector, place):
+    (place / "a").write_bytes(stream_of(3000))
+    result = collector.run("-via", "cat {}", "-interface", "lo", "-host", "a", "-max-size", "1M")
+    assert result.status == 0 and 1_040_000 < len(result.out) <= 1 << 20
+    assert len(result.file().statistics) == 1
+
+
+ENDS = {
+    "signal": ([], lambda run: run.process.send_signal(signal.SIGINT), "received signal"),
+    "terminated": ([], lambda run: run.process.send_signal(signal.SIGTERM), "received signal"),
+    "hangup": ([], lambda run: run.process.send_signal(signal.SIGHUP), "received signal"),
+    "duration": (["-duration", "1s"], lambda run: None, "reached duration"),
+}
+# Sends a stream, and its end when its stdin has ended.
+OURS = """import os, sys
+sys.path.insert(0, {folder!r})
+from collected import *
+out = sys.stdout.buffer
+out.write(section() + interface() + packet(10**18, b"first")); out.flush()
+print("begun", file=sys.stderr, flush=True)
+sys.stdin.read()
+out.write(packet(10**18 + 1, b"tail") + statistics(10**18 + 2, True)); out.flush()
+"""
+
+
+@pytest.fixture
+def ours(place):
+    (place / "ours.py").write_text(OURS.format(folder=os.path.dirname(os.path.abspath(__file__))))
+    return ["-via", "/usr/bin/python3 {}", "-interface", "lo", "-host", "ours.py", "-host", "./ours.py"]
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_stop_ends_each_stdin_and_takes_the_whole_tail(collector, ours, how):
+    flags, act, message = ENDS[how]
+    run = Running(collector.spawn(*ours, *flags))
+    wait_until(lambda: run.messages().count("begun") == 2, 30)
+    act(run)
+    result = run.end()
+    assert result.status == 0 and message in result.messages
+    assert result.file().of("ours.py lo") == result.file().of("./ours.py lo") == [b"first", b"tail"]
+
+
+def test_what_ignores_every_wish_is_killed_and_named(collector, place):
+    (place / "stays.sh").write_text("trap '' TERM INT; echo begun >&2; while :; do sleep 1; done\n")
+    run = Running(collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "stays.sh"))
+    run.process.stderr and wait_until(lambda: run.messages().count("collecting") == 1, 30)
+    time.sleep(0.5)
+    begun = time.monotonic()
+    result = run.stop()
+    assert 4.5 < time.monotonic() - begun and result.status == 3 and 'stream="stays.sh lo"' in result.messages
+
+
+def test_a_second_signal_ends_at_once_on_a_record_boundary(collector, place):
+    (place / "stays.sh").write_text("trap '' TERM INT; cat stream; while :; do sleep 1; done\n")
+    (place / "stream").write_bytes(section() + interface() + packet(BEGIN, b"one"))
+    run = Running(collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "stays.sh"))
+    wait_until(lambda: b"one" in run.out, 30)
+    run.process.send_signal(signal.SIGINT)
+    run.wait_for("received signal")
+    time.sleep(0.2)  # else it counts as the same one
+    begun = time.monotonic()
+    result = run.stop()
+    assert time.monotonic() - begun < 4 and result.status == 3
+    assert result.file().of("stays.sh lo") == [b"one"]
+
+
+def test_the_reader_of_stdout_going_away_ends_it_without_a_packet(collector, place):
+    reader, writer = os.pipe()
+    run = Running(collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "wait.sh", stdout=writer,
+                                  prepare=(place / "wait.sh").write_text("cat stream; cat >/dev/null\n") and None))
+    os.close(writer)
+    os.read(reader, 1 << 16)
+    os.close(reader)
+    result = run.end()
+    assert "the reader of the output is gone" in result.messages and result.status == 3
+
+
+def test_a_capture_that_broke_off_is_started_again_as_another_interface(collector, place):
+    (place / "stream").write_bytes(section() + interface() + packet(BEGIN, b"again"))
+    run = Running(collector.spawn("-via", "cat {}", "-interface", "lo", "-host", "stream", "-reconnect"))
+    wait_until(lambda: bytes(run.out).count(b"again") - bytes(run.out).count(b"started again") >= 3, 60)
+    result = run.stop()
+    found = result.file()
+    assert result.status == 3 and found.of("stream lo")[:3] == [b"again"] * 3
+    assert [one["description"] for one in found.interfaces][:3] == ["", "started again (1)", "started again (2)"]
+
+
+def test_a_collector_that_is_killed_leaves_nothing_behind(collector, ours):
+    run = Running(collector.spawn(*ours))
+    wait_until(lambda: run.messages().count("begun") == 2, 30)
+    children = [int(pid) for pid in open(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read().split()]
+    assert len(children) == 3
+    run.process.kill()
+    run.process.wait()
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") and os.access(f"/proc/{pid}/exe", os.R_OK)
+                               for pid in children), 30)
+
+
+def test_no_progress_is_drawn_where_the_output_is_a_pipe_and_one_line_where_it_is_a_file(collector, place):
+    for output, drawn in ((["-o", "x.pcapng"], True), ([], False)):
+        master, slave = pty.openpty()
+        process = collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "p.sh", *output, stderr=slave)
+        (place / "p.sh").write_text("sleep 2\n")
+        os.close(slave)
+        seen = b""
+        try:
+            while piece := os.read(master, 65536):
+                seen += piece
+        except OSError:
+            pass
+        process.communicate(timeout=30)
+        os.close(master)
+        assert (b"streams 0/1  packets 0" in seen) == drawn

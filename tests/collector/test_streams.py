@@ -1,0 +1,319 @@
+"""The merge's guarantees, made to happen: the test itself is at the other end of each stream."""
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from collected import (block, interface, option, packet, pcap_header, pcap_record, read_collected, section,
+                       statistics)
+from conftest import Running
+from support import children_of, wait_until
+
+S = 10**9
+BEGIN = 1_700_000_000 * S
+
+
+class Streams:
+    """A run over fifos, which cat reads: what the test writes into one is what a remote program sends."""
+
+    def __init__(self, collector, place, *flags, names=("a", "b"), **options):
+        self.ends = {}
+        for name in names:
+            os.mkfifo(place / name)
+            os.chmod(place / name, 0o644)
+        hosts = [word for name in names for word in ("-host", name)]
+        self.run = Running(collector.spawn("-via", "cat {}", "-interface", "lo", *hosts, *flags, **options))
+        for name in names:
+            self.ends[name] = os.open(place / name, os.O_WRONLY)  # waits for cat
+
+    def send(self, name, *pieces):
+        for data in (memoryview(b"".join(pieces)),):
+            while data:
+                data = data[os.write(self.ends[name], data):]
+
+    def begin(self, *names):
+        """And waits until the header is seen: from then on the stream counts."""
+        for name in names:
+            self.send(name, section(), interface())
+        wait_until(lambda: all(f"{name} lo".encode() in self.run.out for name in names), 30)
+
+    def close(self, *names):
+        for name in names or list(self.ends):
+            os.close(self.ends.pop(name))
+
+    def finish(self, *names, at=BEGIN + 1000 * S):
+        """They end as they should."""
+        for name in names or list(self.ends):
+            self.send(name, statistics(at, final=True))
+        self.close(*names)
+
+    def end(self):
+        return self.run.end()
+
+
+def test_packets_of_all_streams_come_out_in_time_order_and_each_under_its_name(collector, place):
+    streams = Streams(collector, place)
+    streams.begin("a", "b")
+    for number in range(100):
+        name = "ab"[number % 2]
+        streams.send(name, packet(BEGIN + number * 1000, b"%s-%03d" % (name.encode(), number)))
+    streams.finish()
+    result = streams.end()
+    found = result.file()
+    assert result.status == 0, result.messages
+    assert [data[-3:] for _, _, data, _ in found.packets] == [b"%03d" % number for number in range(100)]
+    assert len(found.of("a lo")) == len(found.of("b lo")) == 50 and all(data[:1] == b"a" for data in found.of("a lo"))
+    assert [3 in options for _, options in found.statistics] == [True, True]
+    assert re.search(r'msg="stopped collecting" streams=2 packets=100 .* late=0 whole=yes', result.messages)
+
+
+def test_a_silent_stream_costs_the_others_the_window_and_no_more(collector, place):
+    streams = Streams(collector, place, "-window", "1s")
+    streams.begin("a", "b")
+    sent = time.monotonic()
+    streams.send("a", packet(BEGIN, b"waits-for-b"))
+    wait_until(lambda: b"waits-for-b" in streams.run.out, 30)
+    assert time.monotonic() - sent >= 0.9
+    streams.finish()
+    assert streams.end().status == 0
+
+
+def test_a_heartbeat_lets_packets_up_to_its_time_go_at_once(collector, place):
+    streams = Streams(collector, place, "-window", "60s")
+    streams.begin("a", "b")
+    streams.send("a", packet(BEGIN, b"before-the-beat"), packet(BEGIN + 2 * S, b"behind-the-beat"))
+    streams.send("b", statistics(BEGIN + S))
+    wait_until(lambda: b"before-the-beat" in streams.run.out, 30)
+    assert b"behind-the-beat" not in streams.run.out
+    streams.finish("b")  # without it nothing holds the rest
+    wait_until(lambda: b"behind-the-beat" in streams.run.out, 30)
+    streams.finish("a")
+    result = streams.end()
+    assert result.status == 0 and len(result.file().statistics) == 2  # heartbeats are not passed on
+
+
+def test_a_packet_that_comes_too_late_is_written_counted_and_told_of(collector, place):
+    streams = Streams(collector, place, "-window", "20ms")
+    streams.begin("a", "b")
+    streams.send("a", packet(BEGIN + 10 * S, b"in-time"))
+    wait_until(lambda: b"in-time" in streams.run.out, 30)
+    streams.send("b", packet(BEGIN + 7 * S, b"late-one"), packet(BEGIN + 8 * S, b"late-too"))
+    streams.finish()
+    result = streams.end()
+    assert [data for _, _, data, _ in result.file().packets] == [b"in-time", b"late-one", b"late-too"]
+    assert re.search(r"came too late .* stream=b late-ms=3000", result.messages)
+    assert re.search(r'stream="b lo" packets=2 .* late=2 late-ms=3000 ', result.messages)
+    assert result.status == 0
+
+
+def test_skew_below_the_window_is_sorted_and_beyond_it_is_told_of(collector, place):
+    streams = Streams(collector, place, "-window", "2s")
+    streams.begin("a", "b")
+    now = time.time_ns()
+    streams.send("b", packet(now - 300 * S, b"clock-behind"))
+    streams.send("a", packet(now, b"clock-right"))
+    streams.finish(at=now)
+    result = streams.end()
+    assert [data for _, _, data, _ in result.file().packets] == [b"clock-behind", b"clock-right"]
+    assert re.search(r"differ by more than the window.* differ-ms=(29|30|31)\d{4}", result.messages)
+
+
+BROKEN = {
+    "in the middle of a record": (packet(BEGIN + S, b"whole") + packet(BEGIN + 2 * S, b"c" * 400)[:-7],
+                                  "it ended in the middle of a record", "cut=1"),
+    "without statistics": (packet(BEGIN + S, b"whole"), "it ended without its statistics", "cut=0"),
+    "in garbage": (packet(BEGIN + S, b"whole") + b"\x1b[2J\x1b]0;owned\x07" * 20, "a block of a length that cannot be", "cut=0"),
+    "with an interface that was not described": (packet(BEGIN + S, b"whole") + packet(BEGIN + S, b"x", number=7),
+                                                 "a packet of an interface that was not described", "cut=0"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_stream_that_breaks_is_named_and_the_others_go_on(collector, place, case):
+    content, reason, cut = BROKEN[case]
+    streams = Streams(collector, place)
+    streams.begin("a", "b")
+    streams.send("a", content)
+    streams.close("a")
+    wait_until(lambda: b"may lack its end" in streams.run.out, 30)
+    streams.send("b", packet(BEGIN + 5 * S, b"goes-on"))
+    streams.finish("b")
+    result = streams.end()
+    assert result.status == 3
+    assert result.file().of("a lo") == [b"whole"] and result.file().of("b lo") == [b"goes-on"]
+    line = next(line for line in result.messages.splitlines() if 'stream="a lo"' in line)
+    assert reason in line and cut in line and "whole=no" in line and "\x1b" not in result.messages
+    assert re.search(r'stream="b lo" .* whole=yes', result.messages)
+
+
+def test_text_in_front_of_a_stream_is_quoted_and_moves_no_cursor(collector, place):
+    streams = Streams(collector, place, names=("a",))
+    streams.send("a", b"FAILED\x1b[1A\nApp not found\n")
+    streams.close()
+    result = streams.end()
+    assert result.status == 3 and 'FAILED?[1A?App not found' in result.messages and "\x1b" not in result.messages
+
+
+def test_text_behind_a_whole_stream_does_no_harm(collector, place):
+    streams = Streams(collector, place, names=("a",))
+    streams.begin("a")
+    streams.send("a", packet(BEGIN, b"one"), statistics(BEGIN + S, final=True), b"Process terminated by signal\n")
+    streams.close()
+    result = streams.end()
+    assert result.status == 0 and result.file().of("a lo") == [b"one"]
+
+
+def test_the_other_byte_order_link_types_resolutions_and_sections_are_merged(collector, place):
+    streams = Streams(collector, place, names=("a", "b", "c"))
+    streams.send("a", section(">"), interface(113, b"cooked", ">"), interface(1, b"eth1", ">"),
+                 packet(BEGIN + 1, b"big-endian", 0, ">"), packet(BEGIN + 4, b"second-interface", 1, ">"),
+                 section("<"), interface(276), packet(BEGIN + 7, b"second-section"), statistics(BEGIN + 9, True))
+    streams.send("b", pcap_header(101, ">", 0xA1B2C3D4), pcap_record(BEGIN, b"pcap", ">"))
+    streams.send("c", block(0x0A0D0D0A, (b"\x4d\x3c\x2b\x1a\1\0\0\0" + b"\xff" * 8)), interface(),
+                 block(6, b"\0" * 20 + b"", "<")[:0], packet(BEGIN + 2, b"c"), block(0xBAD, b"a custom thing  "),
+                 statistics(BEGIN + 9, True))
+    streams.close()
+    result = streams.end()
+    found = result.file()
+    assert sorted((one["name"], one["link_type"], one["unit"]) for one in found.interfaces) == [
+        ("a cooked", 113, 1), ("a eth1", 1, 1), ("a lo", 276, 1), ("b lo", 101, 1000), ("c lo", 1, 1)]
+    assert found.of("a cooked") == [b"big-endian"] and found.of("a eth1") == [b"second-interface"]
+    assert found.of("a lo") == [b"second-section"] and found.of("b lo") == [b"pcap"] and found.of("c lo") == [b"c"]
+    assert set(found.times()) == {BEGIN, BEGIN + 1, BEGIN + 2, BEGIN + 4, BEGIN + 7}
+    assert result.status == 3 and 'whole=unknown reason="pcap does not say whether it is whole"' in result.messages
+    (place / "out.pcapng").write_bytes(result.out)
+    for tool in (["tshark", "-r", place / "out.pcapng"], ["capinfos", place / "out.pcapng"]):
+        read = subprocess.run(tool, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert read.returncode == 0, read.stderr
+
+
+def test_hostile_texts_come_out_plain(collector, place):
+    streams = Streams(collector, place, names=("a",))
+    streams.send("a", section(), interface(name=b"\x1b[31mred\xff\n"), statistics(BEGIN, True))
+    streams.close()
+    assert [one["name"] for one in streams.end().file().interfaces] == ["a ?[31mred??"]
+
+
+def merger_of(process):
+    """Of both processes, the one with a sandbox. It is the first child."""
+    return next(pid for pid in children_of(process.pid) if "Seccomp:\t2" in Path(f"/proc/{pid}/status").read_text())
+
+
+def resident(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) << 10
+
+
+@pytest.mark.plain_build
+def test_while_the_output_stalls_memory_stays_within_its_limit_and_nothing_is_lost(collector, place):
+    """24 MB into 8 MB: what does not fit waits in the streams' pipes, and comes when there is room."""
+    reader, writer = os.pipe()
+    streams = Streams(collector, place, "-memory", "8M", stdout=writer)
+    os.close(writer)
+    pid = merger_of(streams.run.process)
+    data, count, sent = bytes(8000), 1500, {"a": 0, "b": 0}
+    for name in sent:
+        streams.send(name, section(), interface())
+        os.set_blocking(streams.ends[name], False)
+    content = b"".join(packet(BEGIN + number, data) for number in range(count)) + statistics(BEGIN + count, True)
+
+    def feed():
+        for name in list(streams.ends):
+            try:
+                while sent[name] < len(content):
+                    sent[name] += os.write(streams.ends[name], content[sent[name]:sent[name] + 65536])
+                streams.close(name)
+            except BlockingIOError:
+                pass
+        return sum(sent.values())
+
+    before, quiet_since = 0, time.monotonic()
+    while time.monotonic() - quiet_since < 1.5:  # until nobody takes anything any more
+        now = feed()
+        if now != before:
+            before, quiet_since = now, time.monotonic()
+        time.sleep(0.01)
+        assert resident(pid) < (8 << 20) + (3 << 20)
+    assert 4_000_000 < before < 2 * len(content)
+    out = bytearray()
+    os.set_blocking(reader, False)
+    while streams.run.process.poll() is None or len(out) == 0:
+        feed()
+        try:
+            while piece := os.read(reader, 1 << 20):
+                out += piece
+        except BlockingIOError:
+            time.sleep(0.001)
+    while piece := os.read(reader, 1 << 20):
+        out += piece
+    os.close(reader)
+    found = read_collected(bytes(out))
+    assert streams.end().status == 0
+    for name in ("a lo", "b lo"):
+        times = [time for number, time, _, _ in found.packets if found.interfaces[number]["name"] == name]
+        assert times == [BEGIN + number for number in range(count)]
+
+
+def test_what_a_command_left_in_its_pipe_is_read_however_long_it_has_been_gone(collector, place):
+    """The reader takes nothing for longer than a command's stdout may outlive it."""
+    count, data = 1500, bytes(1000)
+    (place / "f").write_bytes(section() + interface() + b"".join(packet(BEGIN + n, data) for n in range(count)) +
+                              statistics(BEGIN + count, True))
+    reader, writer = os.pipe()
+    run = Running(collector.spawn("-via", "cat {}", "-interface", "lo", "-host", "f", "-memory", "4M", stdout=writer))
+    os.close(writer)
+    time.sleep(2.5)
+    out = bytearray()
+    while piece := os.read(reader, 65536):
+        out += piece
+    os.close(reader)
+    assert run.end().status == 0 and len(read_collected(bytes(out)).packets) == count
+
+
+def test_the_merger_has_a_sandbox_and_neither_a_stdin_nor_anybodys(collector, place):
+    streams = Streams(collector, place)
+    streams.begin("a", "b")
+    pid = merger_of(streams.run.process)
+    open_for_writing = [link for link in (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))]
+    kinds = sorted(re.sub(r"[:\d\[\]]", "", link) for link in open_for_writing)
+    # stdout, stderr, control; and of each stream two ends that can be read
+    assert kinds == ["pipe"] * 6 + ["socket"]
+    readable = [fd for fd in os.listdir(f"/proc/{pid}/fd")
+                if re.search(r"flags:\s+0\d*0$", Path(f"/proc/{pid}/fdinfo/{fd}").read_text(), re.M)]
+    assert len(readable) == 4
+    streams.finish()
+    assert streams.end().status == 0
+
+
+def test_a_command_has_its_three_descriptors_and_no_others(collector, place):
+    (place / "look.sh").write_text("ls /proc/self/fd >&2\n")
+    result = collector.run("-via", "/bin/sh {}", "-interface", "lo", "-host", "look.sh", "-host", "./look.sh")
+    listed = re.findall(r'stream=\S*look.sh text=(\d+)', result.messages)
+    assert sorted(listed) == sorted(2 * ["0", "1", "2", "3"])  # 3 is the folder that ls reads
+    assert result.status == 3
+
+
+def test_what_a_remote_program_says_is_relayed_with_its_name_so_much_a_second(collector, place):
+    (place / "say.sh").write_text("echo 'hello \033[31m' >&2; for i in $(seq 500); do echo line-$i >&2; done\n")
+    result = collector.run("-via", "/bin/sh {}", "-interface", "lo", "-host", "say.sh")
+    assert 'stream=say.sh text="hello \\x1b[31m"' in result.messages and "\x1b" not in result.messages
+    assert result.messages.count("line-") < 200
+    assert int(re.search(r"messages-left-out=(\d+)", result.messages)[1]) > 300
+
+
+def test_more_interfaces_than_can_be_end_a_stream(collector, place):
+    streams = Streams(collector, place, names=("a",))
+    streams.send("a", section(), interface() * 65)
+    streams.close()
+    assert "too many interfaces" in streams.end().messages
+
+
+def test_options_of_packets_and_names_of_others_are_left_out(collector, place):
+    streams = Streams(collector, place, names=("a",))
+    head = b"\0\0\0\0" + b"\x17\x97\x9c\xfe"[::-1] + b"\0\0\0\0" + b"\4\0\0\0" * 2
+    streams.send("a", section(), interface(), block(6, head + b"data" + option(1, b"a comment of theirs")),
+                 block(4, b"\1\0\x08\0\x0a\0\0\1evil\0\0\0\0"), statistics(BEGIN * 2, True))
+    streams.close()
+    result = streams.end()
+    assert result.file().of("a lo") == [b"data"] and b"theirs" not in result.out and b"evil" not in result.out
