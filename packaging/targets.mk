@@ -1,4 +1,4 @@
-# What is handed to others: the lifecycle archive, the BOSH release parts, the Debian package.
+# What is handed to others: the lifecycle archive, the BOSH release parts, the Debian packages.
 
 # The date of this version: the same source, from wherever it comes, gives the same bytes.
 lifecycle bosh deb: export SOURCE_DATE_EPOCH ?= \
@@ -34,12 +34,12 @@ deb:
 		echo "no dpkg-buildpackage here: install Debian's packages dpkg-dev, debhelper and po-debconf" >&2; exit 1; }
 	@rm -rf $(BUILD)/deb
 	@mkdir -p $(DEB_SOURCE)
-	$(Q)cp -R Makefile $(wildcard LICENSE README.md OPERATOR.md SECURITY.md NEWS) base common formats helper sandbox writer packaging $(DEB_SOURCE)/
+	$(Q)cp -R Makefile $(wildcard LICENSE README.md OPERATOR.md SECURITY.md NEWS) base collector common formats helper sandbox writer packaging $(DEB_SOURCE)/
 	$(Q)mv $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
 	$(Q)cd $(DEB_SOURCE) && env -u MAKEFLAGS dpkg-buildpackage --build=binary --unsigned-changes \
 		$(if $(DEB_HOST_ARCH),--host-arch=$(DEB_HOST_ARCH)) \
 		>../build.log 2>&1 || { cat ../build.log; exit 1; }
-	$(Q)cp $(BUILD)/deb/cf-pcap_$(VERSION)_*.deb $(BUILD)/
-	$(SAY) DEB $(BUILD)/cf-pcap_$(VERSION)_*.deb
+	$(Q)cp $(BUILD)/deb/cf-pcap_$(VERSION)_*.deb $(BUILD)/deb/cf-pcap-collect_$(VERSION)_*.deb $(BUILD)/
+	$(SAY) DEB $(BUILD)/cf-pcap_$(VERSION)_*.deb $(BUILD)/cf-pcap-collect_$(VERSION)_*.deb
 
 .PHONY: lifecycle bosh deb

@@ -11,7 +11,7 @@ from diego_cell import Cell, spec_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SOURCES = ["Makefile", "LICENSE", "README.md", "OPERATOR.md", "SECURITY.md", "NEWS", "base", "common", "formats",
+SOURCES = ["Makefile", "LICENSE", "README.md", "OPERATOR.md", "SECURITY.md", "NEWS", "base", "collector", "common", "formats",
            "helper", "sandbox", "writer", "packaging"]
 
 
