@@ -45,7 +45,7 @@ MAY_CALL = {
     "writer/output": NO_SYSTEM_CALL | {"writev", "poll", "fcntl", "ioctl", "lseek", "fstat", "ftruncate",
                                        "getsockopt", "setsockopt", "mmap"},
     # No call that opens, connects, executes or sends: orders and reports go through collector/wire.c.
-    "collector/merge": NO_SYSTEM_CALL | {"memmove", "memchr", "memcmp", "strstr", "strtoull", "strdup", "malloc", "calloc", "realloc",
+    "collector/merge": NO_SYSTEM_CALL | {"memmove", "memchr", "memcmp", "strstr", "strtoull", "malloc", "calloc", "realloc",
                                          "free", "poll", "read", "write", "close", "lseek", "ftruncate"},
     # close: of the packet socket, kept_socket.c
     "writer/capture": NO_SYSTEM_CALL | {"poll", "ppoll", "mmap", "epoll_ctl", "epoll_wait", "close"},

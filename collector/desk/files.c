@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "collector/platform.h"
 
-#define NAME_SIZE 4096
 #define MODE 0600 /* packets are nobody else's business */
 
 static int fail(const char *message, const char *file, const char *reason)
@@ -73,18 +72,15 @@ static void keep_last(struct files *files, const char *name)
 {
 	const size_t place = (size_t)(files->number % files->options->keep);
 
-	if (files->names[place] != NULL) {
-		if (unlink(files->names[place]) != 0)
-			log_record(LOG_WARN, "cannot remove a file that is not to be kept",
-				   LOG_FIELDS(LOG_TEXT("file", files->names[place]), LOG_TEXT("reason", strerror(errno))));
-		free(files->names[place]);
-	}
-	files->names[place] = strdup(name);
+	if (files->names[place][0] != '\0' && unlink(files->names[place]) != 0)
+		log_record(LOG_WARN, "cannot remove a file that is not to be kept",
+			   LOG_FIELDS(LOG_TEXT("file", files->names[place]), LOG_TEXT("reason", strerror(errno))));
+	memcpy(files->names[place], name, strlen(name) + 1);
 }
 
 int files_next(struct files *files)
 {
-	char name[NAME_SIZE];
+	char name[FILES_NAME_SIZE];
 	int fd;
 
 	if (make_name(name, sizeof name, files->options->output, files->number + 1) != 0)
@@ -115,7 +111,5 @@ int files_open(struct files *files, const struct collect_options *options)
 
 void files_close(struct files *files)
 {
-	for (size_t i = 0; files->names != NULL && i < files->options->keep; i++)
-		free(files->names[i]);
 	free(files->names);
 }

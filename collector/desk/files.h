@@ -7,9 +7,11 @@
 
 #include "flags.h"
 
+#define FILES_NAME_SIZE 4096
+
 struct files {
 	const struct collect_options *options;
-	char **names;    /* of this run's, the oldest first, as many as are kept; NULL: none are removed */
+	char (*names)[FILES_NAME_SIZE]; /* of this run's, as many as are kept, "" for none; NULL: none are removed */
 	uint64_t number; /* of the last one */
 };
 

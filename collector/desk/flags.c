@@ -50,7 +50,7 @@ static const struct flag FLAGS[] = {
 	TEXT("o", output, "FILE", "write to this file instead of stdout"),
 	{ "rotate-size", FLAG_SIZE, FIELD(rotate_size), ROTATE_SIZE_LEAST, UINT64_MAX, "S", "begin a new file before this size" },
 	{ "rotate-every", FLAG_DURATION, FIELD(rotate_every), ROTATE_EVERY_LEAST, INT64_MAX, "D", "begin a new file each D" },
-	{ "keep", FLAG_NUMBER, FIELD(keep), 1, 1000000, "N", "keep the last N files of this run" },
+	{ "keep", FLAG_NUMBER, FIELD(keep), 1, 10000, "N", "keep the last N files of this run" },
 	{ "duration", FLAG_DURATION, FIELD(duration), 1, INT64_MAX, "D", "stop after D: 30s, 5m, 1h30m" },
 	{ "count", FLAG_NUMBER, FIELD(count), 1, UINT64_MAX, "N", "stop after N packets in all" },
 	{ "max-size", FLAG_SIZE, FIELD(max_size), 1024, UINT64_MAX, "S", "stop before all files together exceed S bytes" },

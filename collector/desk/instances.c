@@ -21,7 +21,7 @@ static void copy_state(char *out, size_t size, const char *state)
 {
 	size_t length = 0;
 
-	for (; state[length] != '\0' && length < size - 1; length++) {
+	for (; length < size - 1 && state[length] != '\0'; length++) {
 		out[length] = '?';
 		if (state[length] >= 'A' && state[length] <= 'Z')
 			out[length] = state[length];

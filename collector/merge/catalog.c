@@ -11,25 +11,16 @@
 int catalog_open(struct catalog *catalog, size_t name_most, const char *system, const char *application)
 {
 	*catalog = (struct catalog){ .section = { .kind = FORMAT_PCAPNG, .system = system, .application = application },
-				     .names = calloc(name_most, sizeof *catalog->names) };
-	return catalog->names != NULL ? 0 : -1;
-}
-
-static void free_text(const char *text)
-{
-	free((char *)(uintptr_t)text);
+				     .names = calloc(name_most, sizeof *catalog->names),
+				     .texts = malloc(CATALOG_TEXT_MOST) };
+	return catalog->names != NULL && catalog->texts != NULL ? 0 : -1;
 }
 
 void catalog_close(struct catalog *catalog)
 {
-	for (size_t i = 0; i < catalog->count; i++) {
-		free_text(catalog->formats[i].interface);
-		free_text(catalog->formats[i].description);
-		free_text(catalog->formats[i].os);
-		free_text(catalog->formats[i].filter);
-	}
 	free(catalog->formats);
 	free(catalog->names);
+	free(catalog->texts);
 	*catalog = (struct catalog){ 0 };
 }
 
@@ -45,11 +36,17 @@ void catalog_plain(char *out, size_t size, struct reader_text text)
 	out[length] = '\0';
 }
 
-/* NULL if there is no memory. */
+/* NULL if there is no room. */
 static const char *keep(struct catalog *catalog, const char *text)
 {
-	catalog->text_bytes += strlen(text) + 1;
-	return strdup(text);
+	const size_t size = strlen(text) + 1;
+	char *kept = catalog->texts + catalog->text_bytes;
+
+	if (size > CATALOG_TEXT_MOST - catalog->text_bytes)
+		return NULL;
+	memcpy(kept, text, size);
+	catalog->text_bytes += size;
+	return kept;
 }
 
 static const char *keep_plain(struct catalog *catalog, struct reader_text text, size_t size)
@@ -97,7 +94,7 @@ static void make_description(char *out, size_t size, const struct catalog_origin
 long catalog_add(struct catalog *catalog, const struct catalog_origin *origin, const struct reader_interface *interface)
 {
 	char name[PCAPNG_TEXT_MOST], description[PCAPNG_TEXT_MOST];
-	const bool has_room = catalog->text_bytes + interface->filter.length < CATALOG_TEXT_MOST;
+	const bool has_room = catalog->text_bytes + interface->filter.length < CATALOG_FILTERS_UNTIL;
 	struct format *format;
 
 	if (make_room(catalog) != 0)
@@ -114,7 +111,7 @@ long catalog_add(struct catalog *catalog, const struct catalog_origin *origin, c
 							FORMAT_FILTER_SIZE),
 				   .started = FORMAT_UNKNOWN,
 				   .number = (uint32_t)catalog->count };
-	catalog->count++; /* what is there is freed */
+	catalog->count++;
 	return format->interface != NULL && format->description != NULL && format->os != NULL && format->filter != NULL ?
 		       (long)format->number : -1;
 }

@@ -13,7 +13,8 @@
 #include "sink.h"
 
 #define CATALOG_INTERFACES_MOST 4096
-#define CATALOG_TEXT_MOST (1u << 20) /* bytes of all texts: beyond it filters are left out */
+#define CATALOG_TEXT_MOST (1u << 20) /* bytes of all texts */
+#define CATALOG_FILTERS_UNTIL (CATALOG_TEXT_MOST / 4) /* so many there are, filters are left out */
 #define CATALOG_SNAPLEN READER_PACKET_MOST /* the same in each block: libpcap refuses a file where they differ */
 
 /* What names the interfaces of a stream. */
@@ -32,7 +33,8 @@ struct catalog {
 	struct format section; /* its system and application */
 	struct format *formats; /* by number */
 	size_t count, room;
-	size_t text_bytes;
+	char *texts;
+	size_t text_bytes; /* used */
 	struct catalog_name *names;
 	size_t name_count;
 };
