@@ -12,9 +12,13 @@ int64_t clock_ms(void)
 
 int clock_tick_ms(void)
 {
+#ifdef CLOCK_MONOTONIC_COARSE /* Linux */
 	struct timespec tick;
 
-	return clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0 ? (int)((tick.tv_nsec + 999999) / 1000000) : 10;
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0)
+		return (int)((tick.tv_nsec + 999999) / 1000000);
+#endif
+	return 10;
 }
 
 uint64_t clock_wall(void)
