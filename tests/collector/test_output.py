@@ -8,7 +8,7 @@ import time
 
 import pytest
 from collected import interface, packet, read_collected, section, statistics
-from conftest import Running
+from running import Running
 from support import wait_until
 from test_streams import BEGIN, S, Streams
 

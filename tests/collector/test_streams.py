@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from collected import (block, interface, option, packet, pcap_header, pcap_record, read_collected, section,
                        statistics)
-from conftest import Running
+from running import Running
 from support import children_of, wait_until
 
 S = 10**9

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from collected import interface, packet, pcap_header, pcap_record, section, statistics
-from conftest import HERE, Running
+from running import HERE, Running
 from support import enter_namespace, wait_until
 
 APPS = {
