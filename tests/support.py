@@ -23,6 +23,9 @@ QUIET_IPV6 = ("accept_dad=0", "router_solicitations=0", "addr_gen_mode=1", "forc
 # One message, as Go's slog.TextHandler writes it.
 LOG_LINE = re.compile(r'time=\S+ level=(DEBUG|INFO|WARN|ERROR) msg=("(?:[^"\\]|\\.)*"|[^ "=]+)'
                       r'( [a-z0-9-]+=("(?:[^"\\]|\\.)*"|[^ "=]+))*')
+# What a package is built from.
+SOURCES = ["Makefile", "LICENSE", "NEWS", *(f"{page}.md" for page in ("README", "OPERATOR", "SECURITY", "KERNELS", "PERFORMANCE")),
+           "base", "collector", "common", "formats", "helper", "sandbox", "writer", "packaging"]
 # With Debian's libraries, without a module of anybody's.
 GO_ENVIRONMENT = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "",
                   "CGO_ENABLED": "0", "GOCACHE": str(ROOT / "build/go-cache")}

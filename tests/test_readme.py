@@ -1,4 +1,4 @@
-"""README's and OPERATOR's commands, flags and targets are those of the program."""
+"""The pages' commands, flags and targets are those of the program."""
 import re
 import shlex
 import subprocess
@@ -9,6 +9,8 @@ from support import ROOT, read_pcap
 
 README = (ROOT / "README.md").read_text()
 OPERATOR = (ROOT / "OPERATOR.md").read_text()
+PAGES = [ROOT / f"{name}.md" for name in ("README", "OPERATOR", "SECURITY", "KERNELS", "PERFORMANCE", "CONTRIBUTING")]
+EVERYTHING = "".join(page.read_text() for page in PAGES)
 OVER_SSH = re.findall(r'cf ssh app -c "/tmp/lifecycle/cf-pcap ([^"]*)"', README)
 
 
@@ -30,15 +32,19 @@ def test_a_command_over_ssh_captures(tools, ns, command):
     assert done.stdout[:4] == b"\x0a\x0d\x0d\x0a" if "pcapng" in words else read_pcap(done.stdout).snaplen == 262144
 
 
+def test_the_readme_is_short():
+    assert len(README.split()) <= 1200
+
+
 def test_every_make_target_exists():
-    targets = set(re.findall(r"(?:^ +|`)make ([a-z-]+)", README + OPERATOR, re.M))
+    targets = set(re.findall(r"(?:^ {4}|`)make ([a-z-]+)", EVERYTHING, re.M))
     assert {"demo", "check", "lifecycle", "deb", "fuzz", "bench"} <= targets
     for target in targets:
         subprocess.run(["make", "-C", ROOT, "-n", target], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_every_file_it_names_is_there():
-    for name in re.findall(r"\]\(([^)#]+)\)", README + OPERATOR):
+    for name in re.findall(r"\]\(([^)#]+)\)", EVERYTHING):
         assert (ROOT / name).exists(), name
 
 

@@ -5,10 +5,9 @@ import subprocess
 
 from kernels.image import fresh
 from kernels.packages import CACHE, ROOT, ROOT_SUITE, mirrors, run
+from support import SOURCES
 
 FOLDER = CACHE / "debian13"
-SOURCES = ["Makefile", "LICENSE", "README.md", "SECURITY.md", "NEWS", "base", "common", "formats", "helper", "sandbox",
-           "writer", "packaging", "tests/unit"]
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
@@ -24,7 +23,7 @@ def inside(*words, folder="/"):
 def copy_source():
     target = fresh(FOLDER / "source")
     target.mkdir()
-    for name in SOURCES:
+    for name in [*SOURCES, "tests/unit"]:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, target / name)
         else:

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from diego_cell import Cell, spec_of
+from support import SOURCES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SOURCES = ["Makefile", "LICENSE", "README.md", "OPERATOR.md", "SECURITY.md", "NEWS", "base", "collector", "common", "formats",
-           "helper", "sandbox", "writer", "packaging"]
 
 
 def copy_source(destination):
