@@ -41,5 +41,5 @@ size_t format_trailer(const struct format *format, uint8_t *out,
 
 size_t format_trailer_length(const struct format *format)
 {
-	return format->kind == FORMAT_PCAP ? 0 : FORMAT_TRAILER_SIZE;
+	return format->kind == FORMAT_PCAP ? 0 : PCAPNG_TRAILER_MOST;
 }

@@ -52,6 +52,7 @@ struct format_statistics {
 #define FORMAT_RECORD_TAIL_MAX 8  /* padding to 32 bits and the block's length */
 #define FORMAT_HEADER_SIZE (FORMAT_FILTER_SIZE + 1024)
 #define FORMAT_TRAILER_SIZE 512
+#define FORMAT_WHY_MOST 40 /* bytes of a capture's `why`: the end of a file is never longer than is kept free for it */
 
 /* Writes the file's header to out (FORMAT_HEADER_SIZE bytes). Returns its length. */
 size_t format_header(const struct format *format, uint8_t *out);

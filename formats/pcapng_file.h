@@ -17,6 +17,9 @@ size_t pcapng_heartbeat(const struct format *format, uint8_t *out, const struct 
 size_t pcapng_trailer(const struct format *format, uint8_t *out,
 		      const struct format_statistics *statistics);
 
+/* Of a trailer with a `why` of FORMAT_WHY_MOST bytes: fixed part, comment, two times, five counts, the options' and the block's end. */
+#define PCAPNG_TRAILER_MOST (20 + 4 + FORMAT_WHY_MOST + 7 * 12 + 8)
+
 /* The header's two blocks, by themselves; an interface's may come late. FORMAT_HEADER_SIZE bytes have room for both. */
 #define PCAPNG_TEXT_MOST 200 /* bytes of an interface's name, description and system, each */
 size_t pcapng_section(const struct format *format, uint8_t *out);

@@ -18,6 +18,7 @@
 #include "capture/ring.h"
 #include "common/privilege.h"
 #include "common/protocol.h"
+#include "formats/pcapng_file.h"
 #include "output/frame.h"
 #include "output/output.h"
 #include "sandbox_rules.h"
@@ -75,14 +76,19 @@ static int answer_at_once(const struct options *options)
 }
 
 /* Sets what the file says about where it was made. */
-static void describe_system(struct format *format)
+static void describe_place(struct format *format)
 {
+	static char interfaces[PCAPNG_TEXT_MOST];
 	static struct utsname system;
 	static char text[sizeof system.sysname + sizeof system.release + 1];
 
 	if (uname(&system) == 0)
 		snprintf(text, sizeof text, "%s %s", system.sysname, system.release);
 	format->system = text;
+	if (strcmp(format->interface, "any") == 0) {
+		interfaces_describe(interfaces, sizeof interfaces);
+		format->description = interfaces;
+	}
 }
 
 /* Why there will be no capture, though nothing has failed. */
@@ -192,7 +198,7 @@ static int capture_packets(struct options *options, const struct policy *policy,
 					  .interface = options->interface,
 					  .application = "cf-pcap " CFPCAP_VERSION,
 					  .filter = session.filter };
-	describe_system(&capture.format);
+	describe_place(&capture.format);
 	warn_of_surprises(options, &facts, audience_is_watched(&capture.audience));
 	/* Looking up names and compiling the filter is not capturing. */
 	if (stop_after(options->duration) != 0)

@@ -8,7 +8,7 @@ SECTION, INTERFACE, STATISTICS, PACKET = 0x0A0D0D0A, 1, 5, 6
 COMMENT = 1
 OPTIONS = {  # code: name, length (None: text)
     SECTION: {COMMENT: ("comment", None), 2: ("hardware", None), 3: ("os", None), 4: ("application", None)},
-    INTERFACE: {COMMENT: ("comment", None), 2: ("name", None), 9: ("resolution", 1), 11: ("filter", None)},
+    INTERFACE: {COMMENT: ("comment", None), 2: ("name", None), 3: ("description", None), 9: ("resolution", 1), 11: ("filter", None)},
     STATISTICS: {COMMENT: ("comment", None), 2: ("start", 8), 3: ("end", 8), 4: ("ifrecv", 8), 5: ("ifdrop", 8),
                  6: ("filteraccept", 8), 7: ("osdrop", 8), 8: ("usrdeliv", 8)},
     PACKET: {},

@@ -18,6 +18,10 @@ from support import read_pcap, summary, wait_until
 COUNT = 1, 7, 100
 
 
+def index_of(ns, name):
+    return int(ns.run("cat", f"/sys/class/net/{name}/ifindex", stdout=subprocess.PIPE).stdout)
+
+
 def send_many(ns, count, size=100):
     for number in range(count):
         send_datagram(ns, b"%08d" % number + b"." * (size - 8), port=9999)
@@ -68,10 +72,17 @@ def test_max_size_is_never_exceeded_and_ends_on_a_record(tools, ns, tmp_path, re
     size, file = os.path.getsize(capture.path), reader(capture.path)
     assert size <= limit
     assert [record.data[42:50] for record in file.records] == [b"%08d" % n for n in range(len(file.records))]
-    one_more = 32 + len(file.records[0].data) + 3 + 512 if flags else 16 + len(file.records[0].data)
+    one_more = 32 + len(file.records[0].data) + 3 + 20 if flags else 16 + len(file.records[0].data)
     assert size + one_more > limit, "stopped too early"
     assert summary(capture.messages())[:2] == (len(file.records), size)
     assert 'msg="reached maximum size, stopping capture"' in capture.messages()
+
+
+def test_pcapng_of_any_says_what_its_interface_indexes_stand_for(tools, ns, tmp_path):
+    for name, wanted in (("any", f"1 lo, {index_of(ns, 'cap0')} cap0"), ("lo", None)):
+        path = tmp_path / name
+        path.write_bytes(tools.run(ns, "-interface", name, "-format", "pcapng", "-duration", "50ms").stdout)
+        assert read_pcapng(path).interface.get("description") == wanted
 
 
 @pytest.mark.parametrize("kind", ["cap0", "any", "lo"])

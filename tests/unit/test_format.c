@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/version.h"
+#include "capture/ending.h"
 #include "scratch.h"
 
 static struct format format_of(enum file_format kind, bool nano)
@@ -222,7 +223,17 @@ static void pcapng_ends_with_statistics(void **state)
 
 	(void)state;
 	assert_out(format_trailer(&format, out, &statistics), EXPECTED, sizeof EXPECTED);
-	assert_true(sizeof EXPECTED <= format_trailer_length(&format));
+}
+
+static void as_much_is_kept_free_as_the_longest_end_takes(void **state)
+{
+	const struct format format = format_of(FORMAT_PCAPNG, false);
+	struct format_statistics statistics = { .why = "the kernel's packet ring is inconsistent" };
+
+	(void)state;
+	assert_int_equal(format_trailer(&format, out, &statistics), format_trailer_length(&format));
+	for (int ending = RUNNING; ending <= ENDING_RING_CORRUPT; ending++)
+		assert_true(strlen(ending_text((enum ending)ending)) <= FORMAT_WHY_MOST);
 }
 
 static void a_pcapng_heartbeat_is_statistics_without_an_end(void **state)
@@ -259,6 +270,7 @@ int main(void)
 		cmocka_unit_test(pcapng_times_survive_the_year_2038),
 		cmocka_unit_test(pcapng_packets_are_padded_to_32_bits),
 		cmocka_unit_test(pcapng_ends_with_statistics),
+		cmocka_unit_test(as_much_is_kept_free_as_the_longest_end_takes),
 		cmocka_unit_test(a_pcapng_heartbeat_is_statistics_without_an_end),
 	};
 

@@ -201,6 +201,25 @@ void interfaces_report_missing(const char *words)
 		   LOG_FIELDS(LOG_TEXT("flag", "-interface"), LOG_TEXT("expected", names), LOG_TEXT("hint", hint)));
 }
 
+void interfaces_describe(char *text, size_t size)
+{
+	struct if_nameindex *list = if_nameindex();
+	char entry[IF_NAMESIZE + 16];
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (const struct if_nameindex *one = list; one != NULL && one->if_index != 0; one++) {
+		size_t length = (size_t)snprintf(entry, sizeof entry, "%s%u %s", used > 0 ? ", " : "", one->if_index,
+						 one->if_name);
+		if (length >= size - used)
+			break;
+		memcpy(text + used, entry, length + 1);
+		used += length;
+	}
+	if (list != NULL)
+		if_freenameindex(list);
+}
+
 static void examine(const struct ifaddrs *entry, const char *name, struct interface_facts *facts)
 {
 	bool is_loopback = (entry->ifa_flags & IFF_LOOPBACK) != 0, is_named = is_of(entry, name);

@@ -19,6 +19,9 @@ void interfaces_report_missing(const char *words);
 /* An alternative name (`ip link property add`) is turned into the interface's own, any other stays. */
 const char *interfaces_own_name(const char *name);
 
+/* "1 lo, 2 eth0": what the indexes in LINUX_SLL2 stand for, as far as there is room for whole entries. */
+void interfaces_describe(char *text, size_t size);
+
 struct interface_facts {
 	bool is_loopback;
 	uint32_t netmask;   /* IPv4, host byte order; PCAP_NETMASK_UNKNOWN if there is none */
