@@ -96,6 +96,10 @@ $(PROBED): packaging/probe packaging/hardening-flags
 	@CC='$(CC)' HOSTCC='$(HOSTCC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
 		PKG_CONFIG='$(PKG_CONFIG)' COLLECTOR_ONLY='$(COLLECTOR_ONLY)' packaging/probe >$@.new && mv $@.new $@
 
+# For packages: how to enable the program where it has no capability.
+ENABLED_BY ?=
+$(BUILD)/writer/setup/diagnosis.o: ALL_CPPFLAGS += $(if $(ENABLED_BY),-DENABLED_BY='"$(ENABLED_BY)"')
+
 # Where the operator's policy lies if not beside the program: for packages that keep settings in /etc.
 POLICY_FOLDER ?=
 $(BUILD)/writer/setup/policy_file.o: ALL_CPPFLAGS += $(if $(POLICY_FOLDER),-DPOLICY_FOLDER='"$(POLICY_FOLDER)"')

@@ -162,7 +162,9 @@ def test_refused_in_debconf_there_is_no_capability_and_reconfiguring_works_both_
     system.answer("false")
     system.install()
     assert system.program() == (0, "root", "0o755", None)
-    assert capture_as(system, ns) == 1
+    refused = run_as(system, ns)
+    assert refused.returncode == 1
+    assert b"has no cap_net_raw: root can run dpkg-reconfigure cf-pcap" in refused.stderr and b"diego" not in refused.stderr
     for value, wanted in (("true", (0, "cf-pcap", "0o750", NET_RAW)), ("false", (0, "root", "0o755", None))):
         system.answer(value)
         system.run("dpkg-reconfigure", "cf-pcap")

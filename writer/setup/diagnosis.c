@@ -27,6 +27,12 @@
 #include "confinement.h"
 
 #define HELPER_FILE_PATH "/proc/self/fd/5"
+#ifndef ENABLED_BY /* how, where this build is installed */
+#define ENABLED_BY                                                                         \
+	"the operator can set diego.rep.enable_cf_pcap; a lifecycle archive that was cached " \
+	"before keeps the old state until it is extracted again, and a plain copy of the "    \
+	"file loses it; elsewhere root gives it with make install-cap"
+#endif
 #define NO_SUCH_SOCKET_TYPE 15 /* the highest that socket(2) takes as a type; nothing has it */
 
 _Static_assert(WRITER_HELPER_FILE_FD == 5, "HELPER_FILE_PATH");
@@ -71,10 +77,7 @@ static bool is_traced(void)
 static const char *explain_missing_capability(const struct open_reply *reply)
 {
 	if (!helper_file_has_capability())
-		return "the file cf-pcap has no cap_net_raw: the operator can set diego.rep.enable_cf_pcap; "
-		       "a lifecycle archive that was cached before keeps the old state until it is "
-		       "extracted again, and a plain copy of the file loses it; elsewhere root gives it with "
-		       "make install";
+		return "the file cf-pcap has no cap_net_raw: " ENABLED_BY;
 	if (reply->no_new_privs)
 		return "no_new_privs is set, so files give no capability: the operator can set "
 		       "garden.no_new_privileges to false";
