@@ -9,11 +9,13 @@
 
 #ifdef __linux__
 
+#include <sys/prctl.h>
+
 #include "sandbox_rules.h"
 
 int platform_enter_sandbox(void)
 {
-	return sandbox_enter(&merger_sandbox);
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ? -1 : sandbox_enter(&merger_sandbox);
 }
 
 void platform_enlarge_pipe(int fd, int bytes)
