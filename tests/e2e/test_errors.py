@@ -259,7 +259,7 @@ def test_too_many_captures_in_one_network_namespace_are_refused(tools, ns, tmp_p
         error = error_of(tools.run(ns, "-interface", "lo"), 1)
         others_error = error_of(tools.run(ns, "-interface", "lo", uid=4000), 1)
     named = re.fullmatch('msg="too many captures in this container, end one first" limit=8 captures="([^"]*)" '
-                         r'hint="kill (\d+) ends the oldest of yours"', error)
+                         r'hint="kill (\d+) ends the oldest of yours" reason="kernel memory is bounded"', error)
     held = [re.fullmatch(r"(\d+)( of uid \d+)? since (\S+)Z", one).groups() for one in named[1].split(", ")]
     assert sorted((int(pid), owner) for pid, owner, _ in held) == \
         sorted((one.process.pid, " of uid 3000" if one is captures[7] else None) for one in captures)

@@ -30,8 +30,8 @@ def stripped(messages):
 def test_the_messages_of_a_capture(tools, ns, tmp_path):
     messages = messages_of(tools, ns, tmp_path, "-interface", "lo", "-v", "-filter", "port 8080")
     assert stripped(messages) == [
-        'level=DEBUG msg="parsed flags" interface=lo snaplen=262144 filter="port 8080" v=true count=0 duration=0ns '
-        'max-size=0 stop-at-eof=false direction=inout format=pcap heartbeat=0ns nano=false sll1=false '
+        'level=DEBUG msg="parsed flags" interface=lo snaplen=262144 filter="port 8080" headers-only=false v=true '
+        'count=0 duration=0ns max-size=0 stop-at-eof=false direction=inout format=pcap heartbeat=0ns nano=false sll1=false '
         'buffer-size=33554432 no-promisc=false no-ssh-guard=false no-progress=false',
         'level=INFO msg="adjusted filter to avoid capturing SSH session" '
         'filter="(not tcp port 2222) and (port 8080)"',
@@ -49,7 +49,7 @@ def test_filter_words_and_flag_spellings(tools, ns, tmp_path):
                   ["-v", "-snaplen", "99", "-filter=tcp or udp", "-interface=lo"]):
         messages = messages_of(tools, ns, tmp_path, *flags)
         assert stripped(messages)[0].startswith(
-            'level=DEBUG msg="parsed flags" interface=lo snaplen=99 filter="tcp or udp" v=true count=0 ')
+            'level=DEBUG msg="parsed flags" interface=lo snaplen=99 filter="tcp or udp" headers-only=false v=true count=0 ')
         assert read_pcap(tmp_path / "out.pcap").snaplen == 99
 
 

@@ -32,10 +32,10 @@ static const struct flag FLAGS[] = {
 	  "where to capture; \"any\" for all interfaces" },
 	{ "snaplen", FLAG_NUMBER, FIELD(snaplen), 0, SNAPLEN_MAX, "N",
 	  "bytes kept of each packet (default 262144, and so is 0)" },
-	{ "headers-only", FLAG_WISH, FIELD(headers_only), 0, 0, NULL,
-	  "keep the headers of each packet, and no payload" },
 	{ "filter", FLAG_TEXT, FIELD(filter), 0, FILTER_TEXT_SIZE - 1, "EXPR",
 	  "what to capture, pcap-filter(7); or as the last words" },
+	{ "headers-only", FLAG_WISH, FIELD(headers_only), 0, 0, NULL,
+	  "keep the headers of each packet, and no payload" },
 	{ "v", FLAG_ON, FIELD(verbose), 0, 0, NULL, "debug messages" },
 	{ "count", FLAG_NUMBER, FIELD(count), 1, UINT64_MAX, "N", "stop after N packets" },
 	{ "duration", FLAG_DURATION, FIELD(duration), 1, INT64_MAX, "D",
@@ -96,6 +96,8 @@ static const char *setting(const struct flag *flag, const struct options *option
 	case FLAG_ON:
 	case FLAG_OFF:
 		return *(const bool *)field == (flag->kind == FLAG_ON) ? "true" : "false";
+	case FLAG_WISH:
+		return *(const enum wish *)field == WISH_YES ? "true" : "false";
 	case FLAG_CHOICE:
 		for (unsigned int i = 0; i < *(const unsigned int *)field; i++)
 			choice += strcspn(choice, "|") + 1;
