@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 #define EXIT_NOT_WHOLE 3
+#define DESCRIPTORS_BESIDES 32
 
 static int fail(const char *message, const char *reason)
 {
@@ -148,6 +150,22 @@ static int check_memory(const struct collect_options *options, const struct targ
 	return -1;
 }
 
+/* The merger has two for each capture, this process one and, while it starts a command, five more. */
+static int make_room_for_descriptors(const struct targets *targets)
+{
+	const rlim_t needed = 2 * (rlim_t)targets->count + DESCRIPTORS_BESIDES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= needed)
+		return 0;
+	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || needed <= limit.rlim_max ? needed : limit.rlim_max;
+	if (limit.rlim_cur >= needed && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return 0;
+	log_record(LOG_ERROR, "so many captures need more open files than the limit allows, see ulimit -n",
+		   LOG_FIELDS(LOG_NUMBER("captures", targets->count), LOG_NUMBER("needed", needed)));
+	return -1;
+}
+
 static int collect(const struct collect_options *options, const struct targets *targets)
 {
 	struct utsname system;
@@ -220,7 +238,9 @@ int main(int argc, char **argv)
 	if (options.verbose)
 		log_enable_debug();
 	if (targets_find(&targets, &options) == 0)
-		status = check_memory(&options, &targets) == 0 ? collect(&options, &targets) : EXIT_USAGE;
+		status = check_memory(&options, &targets) != 0		     ? EXIT_USAGE :
+			 make_room_for_descriptors(&targets) != 0 ? EXIT_FAILED :
+								    collect(&options, &targets);
 	free(targets.all);
 	return status;
 }

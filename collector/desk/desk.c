@@ -22,6 +22,7 @@
 #define STOP_LIMIT_MS 5000   /* for the end of a stream, once its stdin has ended */
 #define TERM_LIMIT_MS 1000   /* from SIGTERM to SIGKILL */
 #define GONE_LIMIT_MS 1000   /* from the end of a command to that of its stdout */
+#define REST_LIMIT_MS 10000  /* from a stop to the end of all, whatever the reader of the output does */
 #define BACK_OFF_MS 1000
 #define BACK_OFF_MOST_MS 30000
 #define TICK_MS 1000
@@ -150,8 +151,10 @@ static void start_those_that_wait(struct desk *desk)
 /* What does not end with its stdin gets a signal at once: ^C's, which lets tcpdump and its like write what they have. */
 static void ask_to_end(struct capture *capture, int64_t now)
 {
-	if (capture->state == CAPTURE_WAITS)
+	if (capture->state == CAPTURE_WAITS) {
+		say(LOG_WARN, "this capture was not begun", LOG_FIELDS(LOG_TEXT("stream", capture->target->name)));
 		end_capture(capture);
+	}
 	if (capture->state == CAPTURE_ENDED)
 		return;
 	command_end_input(&capture->command);
@@ -360,7 +363,7 @@ static int timeout_until(int64_t when_ms, int64_t now)
 static int next_timeout(const struct desk *desk)
 {
 	const int64_t now = clock_ms();
-	int timeout = timeout_until(desk->stop_ms == 0 ? desk->deadline_ms : 0, now);
+	int timeout = timeout_until(desk->stop_ms == 0 ? desk->deadline_ms : desk->stop_ms + REST_LIMIT_MS, now);
 
 	for (size_t i = 0; i < desk->targets->count; i++) {
 		const struct capture *capture = &desk->captures[i];
@@ -403,6 +406,12 @@ static void give_up_streams(struct desk *desk)
 		desk->captures[i].stream_ended = true;
 }
 
+/* The reader of the output may take nothing, and then no stream is ever told to have ended. */
+static bool is_enough(const struct desk *desk)
+{
+	return desk->urgent || (desk->stop_ms != 0 && clock_ms() - desk->stop_ms >= REST_LIMIT_MS);
+}
+
 int desk_run(struct desk *desk)
 {
 	desk->captures = calloc(desk->targets->count, sizeof *desk->captures);
@@ -416,10 +425,13 @@ int desk_run(struct desk *desk)
 		};
 	if (desk->options->duration > 0)
 		desk->deadline_ms = clock_ms() + (int64_t)(desk->options->duration / 1000000);
-	while (!have_all_ended(desk)) {
+	while (!have_all_ended(desk) && !is_enough(desk)) {
 		turn(desk);
-		if (desk->control < 0)
+		if (desk->control < 0) {
+			stop(desk);
 			give_up_streams(desk);
+			conclude_all(desk);
+		}
 	}
 	order(desk, ORDER_FINISH, 0, NULL, 0);
 	free(desk->captures);

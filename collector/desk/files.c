@@ -48,8 +48,15 @@ static int make_name(char *name, size_t size, const char *base, uint64_t number)
 static int open_file(const char *name)
 {
 	const int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, MODE);
+	struct stat status;
 
-	return fd >= 0 ? fd : fail("cannot open the file", name, strerror(errno));
+	if (fd < 0 || fstat(fd, &status) != 0)
+		return fail("cannot open the file", name, strerror(errno));
+	if (S_ISREG(status.st_mode))
+		(void)fchmod(fd, MODE); /* one that was there already; it may be another user's */
+	else
+		(void)fcntl(fd, F_SETFL, O_NONBLOCK); /* a reader that takes nothing must not hold everything up */
+	return fd;
 }
 
 static int open_stdout(void)

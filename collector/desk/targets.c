@@ -127,8 +127,11 @@ static int add_hosts_of(struct targets *targets, const struct collect_options *o
 	if (file == NULL)
 		return reject(strerror(errno), "-hosts-file", options->hosts_file);
 	while (result == 0 && fgets(line, sizeof line, file) != NULL) {
+		const bool is_whole = strchr(line, '\n') != NULL || feof(file);
 		const char *name = trim(line);
-		if (*name != '\0')
+		if (!is_whole)
+			result = reject("a line is too long", "-hosts-file", options->hosts_file);
+		else if (*name != '\0')
 			result = add_host(targets, options, name, "-hosts-file");
 	}
 	if (result == 0 && ferror(file))

@@ -286,6 +286,13 @@ static void take_file(struct merger *merger, int fd)
 	begin_file(merger);
 }
 
+static void close_streams(struct merger *merger)
+{
+	for (size_t i = 0; i < merger->options->streams; i++)
+		if (merger->streams[i].out >= 0)
+			stream_close(&merger->streams[i]);
+}
+
 static void take_order(struct merger *merger)
 {
 	int fds[WIRE_FDS_MOST];
@@ -312,7 +319,8 @@ static void take_order(struct merger *merger)
 		merger->stopping = true;
 		break;
 	default:
-		merger->finishing = true;
+		merger->finishing = true; /* before their end, if the user does not want to wait for it */
+		close_streams(merger);
 	}
 }
 

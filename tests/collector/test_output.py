@@ -1,9 +1,12 @@
 """Files, limits, and all the ways in which a run ends."""
+import fcntl
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -196,3 +199,31 @@ def test_no_progress_is_drawn_where_the_output_is_a_pipe_and_one_line_where_it_i
         process.communicate(timeout=30)
         os.close(master)
         assert (b"streams 0/1  packets 0" in seen) == drawn
+
+
+@pytest.mark.parametrize("into", ["stdout", "fifo"])
+def test_a_second_signal_ends_it_though_nobody_reads_the_output(collector, place, into):
+    """The stream is longer than pipe, queue and sink together hold."""
+    (place / "flood").write_bytes(stream_of(40_000))
+    flags = ["-via", "cat {}", "-interface", "lo", "-host", "flood", "-memory", "4M"]
+    reader, writer = os.pipe()
+    if into == "fifo":
+        os.mkfifo(place / "fifo")
+        os.chown(place / "fifo", 2000, 2000)
+        os.close(reader)
+        reader = os.open(place / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+        flags += ["-o", "fifo"]
+    try:
+        process = collector.spawn(*flags, stdout=writer)
+        wait_until(lambda: waits_in(reader) > 60_000, 30)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)  # two, not one: signals of a kind are not counted
+        assert process.wait(30) in (1, 3)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def waits_in(fd):
+    return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]

@@ -246,3 +246,9 @@ def test_over_other_capture_programs(collector_program, ns, place, program):
         traffic.wait()
     assert result.status == 0, result.messages
     assert len(result.file().of("here lo")) >= 10
+
+
+def test_the_rest_of_a_long_line_is_no_host(collector, place):
+    (place / "hosts").write_text("# " + "x" * 600 + "evil\ngood\n")
+    result = collector.run("-via", "echo {}", "-hosts-file", "hosts", "-interface", "lo")
+    assert result.status == 1 and "a line is too long" in result.messages
