@@ -177,6 +177,7 @@ static struct network put_network(const struct tail *tail, int extensions, unsig
 	for (int i = 0; i < extensions; i++)
 		next = put_extension(tail, next, upper);
 	network.v6 = put_ipv6(tail, next);
+	next = test(tail, BPF_JEQ, IPPROTO_AH, next, upper); /* of them all, IPv4 has AH alone */
 	network.v4 = put_ipv4(tail, next);
 	return network;
 }

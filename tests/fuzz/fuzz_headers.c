@@ -124,9 +124,10 @@ static bool is_extension(unsigned int protocol)
 	       protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_AH;
 }
 
-static size_t read_upper(struct reader *reader, unsigned int protocol)
+static size_t read_upper(struct reader *reader, unsigned int version, unsigned int protocol)
 {
-	const int most = reader->tunnelled ? EXTENSIONS_INNER : EXTENSIONS_OUTER;
+	const int most = version == 4 && protocol != IPPROTO_AH ? 0 :
+			 reader->tunnelled			    ? EXTENSIONS_INNER : EXTENSIONS_OUTER;
 	unsigned int next;
 
 	for (int i = 0; i < most && is_extension(protocol); i++) {
@@ -162,7 +163,7 @@ static size_t read_ip(struct reader *reader, unsigned int version)
 	protocol = byte_at(reader, version == 4 ? 9 : 6);
 	later = version == 4 && (half_at(reader, 6) & 0x1fff) != 0;
 	reader->at += version == 4 ? (byte_at(reader, 0) & 0xf) * 4 : size;
-	return later ? reader->at : read_upper(reader, protocol);
+	return later ? reader->at : read_upper(reader, version, protocol);
 }
 
 static size_t read_ethertype(struct reader *reader, unsigned int type)
