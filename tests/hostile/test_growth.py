@@ -25,7 +25,7 @@ INCLUDES = {
 CALLS = {
     "common/channel": "__errno_location close recv recvmsg send sendmsg socketpair",
     "common/joined_filter": "snprintf",
-    "common/privilege": "cap_compare cap_free cap_from_text cap_get_proc cap_set_ambient cap_set_proc getuid prctl",
+    "common/privilege": "__errno_location cap_compare cap_free cap_from_text cap_get_proc cap_set_ambient cap_set_proc getuid prctl",
     "common/protocol": "memchr strpbrk",
     "common/sandbox": "prctl",
     "helper/handle": "__errno_location getsockopt pcap_activate pcap_compile pcap_create "
