@@ -89,8 +89,9 @@ def test_a_rule_tells_who_started_a_capture(audited, rule):
         done = container.run(f"{LIFECYCLE}/cf-pcap", "-interface", "lo", "-duration", "50ms", "udp", "port", "53")
         assert done.returncode == 0, done.stderr
         wait_until(lambda: 'exe="/tmp/lifecycle/cf-pcap"' in records(log, "-k", "cf-pcap"))
-        found = records(log, "-k", "cf-pcap", "-c", "cf-pcap")
-    system_call = re.search(r'^type=SYSCALL .* success=yes .* pid=(\d+) .* uid=(\d+) .* comm="cf-pcap"', found, re.MULTILINE)
+        name = "cf-pcap" if "perm=x" in rule else "cf-pcap-socket"
+        found = records(log, "-k", "cf-pcap", "-c", name)
+    system_call = re.search(rf'^type=SYSCALL .* success=yes .* pid=(\d+) .* uid=(\d+) .* comm="{name}"', found, re.MULTILINE)
     assert int(system_call[2]) == USER and int(system_call[1]) > 0
     if "perm=x" in rule:
         assert 'a1="-interface" a2="lo"' in found and 'a5="udp"' in found
