@@ -122,6 +122,7 @@ def quiet_tcpdump(ns, path):
     return process
 
 
+@pytest.mark.plain_build
 def test_a_quiet_capture_ends_about_as_soon_as_tcpdump(tools, ns, tmp_path):
     """In pairs. `make bench` has the figures; a loaded machine is given the median's distance and as much again."""
     ours, theirs = [], []
