@@ -94,7 +94,8 @@ static void make_description(char *out, size_t size, const struct catalog_origin
 long catalog_add(struct catalog *catalog, const struct catalog_origin *origin, const struct reader_interface *interface)
 {
 	char name[PCAPNG_TEXT_MOST], description[PCAPNG_TEXT_MOST];
-	const bool has_room = catalog->text_bytes + interface->filter.length < CATALOG_FILTERS_UNTIL;
+	const size_t text_before = catalog->text_bytes;
+	const bool has_room = text_before + interface->filter.length < CATALOG_FILTERS_UNTIL;
 	struct format *format;
 
 	if (make_room(catalog) != 0)
@@ -111,9 +112,12 @@ long catalog_add(struct catalog *catalog, const struct catalog_origin *origin, c
 							FORMAT_FILTER_SIZE),
 				   .started = FORMAT_UNKNOWN,
 				   .number = (uint32_t)catalog->count };
+	if (format->interface == NULL || format->description == NULL || format->os == NULL || format->filter == NULL) {
+		catalog->text_bytes = text_before; /* it is in no file, so it has no number */
+		return -1;
+	}
 	catalog->count++;
-	return format->interface != NULL && format->description != NULL && format->os != NULL && format->filter != NULL ?
-		       (long)format->number : -1;
+	return (long)format->number;
 }
 
 bool catalog_add_name(struct catalog *catalog, const uint8_t *address, size_t length, const char *text)

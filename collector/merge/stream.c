@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define BIT(interface) (UINT64_C(1) << (interface)) /* of READER_INTERFACES_MOST */
 #define QUOTED_MOST 160        /* bytes of something that is no capture */
 
 int stream_open(struct stream *stream, size_t size, size_t read_most, int64_t grain_ms)
@@ -20,13 +21,17 @@ int stream_open(struct stream *stream, size_t size, size_t read_most, int64_t gr
 
 void stream_start(struct stream *stream, const struct order *order, int out, int err)
 {
+	if (stream->err >= 0) /* somebody else has held it open since the command ended */
+		close(stream->err);
 	stream->out = out;
 	stream->err = err;
 	stream->facts = *order;
 	stream->starts += stream->began; /* one that was refused does not count */
 	queue_restart(&stream->queue);
 	remote_text_begin(&stream->text);
-	stream->numbered = stream->finals = 0;
+	stream->numbered = 0;
+	stream->finals = 0;
+	stream->unfinished = false;
 	stream->attempt_packets = 0;
 	stream->began = stream->told = stream->command_is_gone = false;
 	stream->looked = true;
@@ -84,6 +89,11 @@ void stream_receive_text(struct stream *stream, int64_t now_ms)
 	}
 }
 
+static bool has_all_finals(const struct stream *stream)
+{
+	return stream->numbered > 0 && stream->finals == UINT64_MAX >> (64 - stream->numbered);
+}
+
 /* Returns NULL, or why it is given up. */
 static const char *take_interface(struct stream *stream, struct catalog *catalog, struct sink *sink)
 {
@@ -92,8 +102,11 @@ static const char *take_interface(struct stream *stream, struct catalog *catalog
 	const struct reader_interface *interface = &stream->queue.reader.interface;
 	long number;
 
-	if (interface->number == 0) /* of a new section */
-		stream->numbered = stream->finals = 0;
+	if (interface->number == 0) { /* of a new section */
+		stream->unfinished |= stream->numbered > 0 && !has_all_finals(stream);
+		stream->numbered = 0;
+		stream->finals = 0;
+	}
 	number = catalog_add(catalog, &origin, interface);
 	if (number < 0)
 		return "too many interfaces in all";
@@ -122,10 +135,10 @@ static void take_statistics(struct stream *stream, struct catalog *catalog, stru
 
 	if (from->dropped != FORMAT_UNKNOWN)
 		stream->dropped = stream->dropped_before + from->dropped;
-	if (from->final) {
-		stream->finals++;
+	if (from->final && (stream->finals & BIT(from->interface)) == 0) { /* one is enough: no stream fills a disk with them */
+		stream->finals |= BIT(from->interface);
 		put_statistics(stream, catalog, sink);
-	} else if (stream->numbered == 1) { /* it speaks of one interface only */
+	} else if (!from->final && stream->numbered == 1) { /* it speaks of one interface only */
 		stream->watermark = from->time;
 	}
 }
@@ -143,7 +156,7 @@ static void quote(struct stream *stream)
 
 static bool is_whole(const struct stream *stream)
 {
-	return stream->finals > 0 && stream->finals >= stream->numbered;
+	return !stream->unfinished && has_all_finals(stream);
 }
 
 static void take_bad(struct stream *stream)
@@ -179,8 +192,10 @@ bool stream_advance(struct stream *stream, struct catalog *catalog, struct sink 
 
 	while (stream->broken == NULL && sink_has_room(sink)) {
 		result = queue_look(&stream->queue);
-		if (result == READER_PACKET)
+		if (result == READER_PACKET) {
+			stream->finals &= ~BIT(stream->queue.reader.packet.interface);
 			return true;
+		}
 		if (result == READER_BAD)
 			take_bad(stream);
 		if (result == READER_BAD || result == READER_MORE || !take(stream, result, catalog, sink)) {

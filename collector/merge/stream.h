@@ -20,7 +20,8 @@ struct stream {
 	struct remote_text text;
 	uint32_t numbers[READER_INTERFACES_MOST]; /* of its interfaces in the output */
 	uint32_t numbered;    /* so many of this section are */
-	uint32_t finals;      /* so many of them have final statistics */
+	uint64_t finals;      /* a bit for each of them that has its final statistics, and no packet behind them */
+	bool unfinished;      /* a section before this one ended without */
 	uint64_t watermark;   /* no packet before it follows: of its last heartbeat or packet */
 	bool began;           /* its header has come */
 	bool looked;          /* all that came was looked at, as far as it is whole */

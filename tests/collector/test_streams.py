@@ -1,6 +1,7 @@
 """The merge's guarantees, made to happen: the test itself is at the other end of each stream."""
 import os
 import re
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -317,3 +318,38 @@ def test_options_of_packets_and_names_of_others_are_left_out(collector, place):
     streams.close()
     result = streams.end()
     assert result.file().of("a lo") == [b"data"] and b"theirs" not in result.out and b"evil" not in result.out
+
+
+@pytest.mark.parametrize("kind", ["packet_behind_the_end", "one_of_two_ends_twice", "first_section_without_an_end"])
+def test_a_stream_whose_end_is_not_that_of_all_its_packets_is_not_whole(collector, place, kind):
+    end = statistics(BEGIN + 9, True)
+    (place / "a").write_bytes({
+        "packet_behind_the_end": section() + interface() + end + packet(BEGIN, b"late"),
+        "one_of_two_ends_twice": section() + interface() + interface() + packet(BEGIN, b"one") + end + end,
+        "first_section_without_an_end": section() + interface() + packet(BEGIN, b"one") + section() + interface() + end,
+    }[kind])
+    result = collector.run("-via", "cat {}", "-host", "a", "-interface", "lo")
+    assert result.status == 3, result.messages
+
+
+def test_statistics_without_end_fill_no_disk(collector, place):
+    (place / "a").write_bytes(section() + interface() + statistics(BEGIN, True) * 10_000)
+    result = collector.run("-via", "cat {}", "-host", "a", "-interface", "lo")
+    assert result.status == 0 and len(result.out) < 2000
+
+
+def test_a_stream_with_too_much_to_say_of_itself_harms_no_other(collector, place):
+    """Its filters fill the room that there is for texts; what the others say stays as it is, in each file."""
+    def described(number):
+        texts = option(2, b"n") + option(12, b"o" * 199) + (option(11, b"\0" + b"f" * 24_000) if number < 10 else b"")
+        return block(1, struct.pack("<HHI", 1, 0, 262144) + texts + bytes(4))
+
+    (place / "a").write_bytes(b"".join((section() if number % 64 == 0 else b"") + described(number)
+                                       for number in range(64 * 64)))
+    (place / "b").write_bytes(section() + interface() + b"".join(packet(BEGIN + n * S, bytes(1000)) for n in range(300)) +
+                              statistics(BEGIN + 400 * S, True))
+    result = collector.run("-via", "cat {}", "-host", "a", "-host", "b", "-interface", "lo", "-rotate-size", "100k",
+                           "-o", "all.pcapng")
+    assert result.status == 3 and "unexpectedly" not in result.messages, result.messages
+    files = [read_collected(path.read_bytes()) for path in sorted(place.glob("all_*"))]
+    assert len(files) > 1 and sum(len(file.of("b lo")) for file in files) == 300
