@@ -84,7 +84,7 @@ $(BUILD)/cf-pcap-collect: $(COLLECTOR) $(COLLECTOR_SANDBOX)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -o $@ $^ $(COLLECTOR_LINK)
 
-$(BUILD)/cf-pcap: $(HELPER) $(COMMON) $(BUILD)/sandbox/helper.o
+$(BUILD)/cf-pcap: $(HELPER) $(COMMON) $(BUILD)/sandbox/helper.o $(BUILD)/tail/headers_tails.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOCKET_WRAPS) $(LOOKUP_WRAPS) -o $@ $^ \
 		$(call LINK,$(PCAP_LIBS) $(CAP_LIBS))
@@ -136,6 +136,19 @@ $(BUILD)/sandbox/%.c: $(BUILD)/sandbox/export
 	$(Q)$< code $* $(if $(filter 1,$(SANITIZE)),sanitized) >$@.new && mv $@.new $@
 
 $(BUILD)/sandbox/%.o: $(BUILD)/sandbox/%.c
+	$(SAY) CC $@
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Where a packet's headers end: the program for it, for each link type.
+$(BUILD)/tail/export: $(wildcard tail/*.c) helper/program.c $(wildcard tail/*.h helper/*.h) Makefile
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(HOSTCC) -D_GNU_SOURCE -I. $(PCAP_CFLAGS) -std=gnu11 $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
+
+$(BUILD)/tail/headers_tails.c: $(BUILD)/tail/export
+	$(Q)$< >$@.new && mv $@.new $@
+
+$(BUILD)/tail/%.o: $(BUILD)/tail/%.c
 	$(SAY) CC $@
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -229,7 +242,7 @@ $(BUILD)/tested/%.o: %.c Makefile
 	$(SAY) CC $@
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tested.a: $(TESTED) $(BUILD)/sandbox/helper.o $(WRITER_SANDBOXES) $(BUILD)/sandbox/merger.o
+$(BUILD)/tested.a: $(TESTED) $(BUILD)/sandbox/helper.o $(BUILD)/tail/headers_tails.o $(WRITER_SANDBOXES) $(BUILD)/sandbox/merger.o
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
@@ -262,7 +275,8 @@ $(FUZZ_BUILD)/tested.a: $(FUZZ_TESTED)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
-$(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/libpcap_calls.o $(FUZZ_BUILD)/tested.a
+$(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/libpcap_calls.o $(FUZZ_BUILD)/tested.a \
+		$(BUILD)/tail/headers_tails.o
 	$(SAY) LD $@
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(SOCKET_WRAPS) $(LOOKUP_WRAPS) -o $@ -Wl,--start-group $^ \
 		-Wl,-Bstatic -lpcap -lcap -ljansson -Wl,--end-group -Wl,-Bdynamic
@@ -309,4 +323,4 @@ clean:
 .PHONY: all collector unit unit-build fuzz fuzz-build install install-cap uninstall install-collector \
 	uninstall-collector demo check check-unprivileged check-kernels bench bench-plot \
 	bench-programs sandbox-list soak clean
-.SECONDARY: $(UNIT_OBJECTS) $(patsubst %,$(BUILD)/sandbox/%.c,helper writer guard merger)
+.SECONDARY: $(UNIT_OBJECTS) $(BUILD)/tail/headers_tails.c $(patsubst %,$(BUILD)/sandbox/%.c,helper writer guard merger)

@@ -12,4 +12,19 @@
  */
 unsigned int headers_put(struct program *program, int link_type, uint32_t snaplen);
 
+/* Made by tail/, one for each link type. */
+#define HEADERS_TAILS 4
+
+struct headers_tail {
+	int link_type;
+	unsigned int length; /* instructions */
+	const struct bpf_insn *code;
+};
+
+extern const struct headers_tail headers_tails[HEADERS_TAILS];
+
+/* From its end: what returns the snaplen, and what compares with it. */
+#define HEADERS_RETURN 1
+#define HEADERS_COMPARE 3
+
 #define HEADERS_UNKNOWN 64u /* bytes of the file's record, a VLAN tag that the kernel took out of it apart */

@@ -18,17 +18,8 @@ struct program {
 
 void program_begin(struct program *program);
 
-/* These put instructions in front of all others and return where the first of them stands. */
+/* Puts instructions in front of all others. Returns where the first of them stands. */
 unsigned int program_put(struct program *program, const struct bpf_insn *run, size_t count);
-unsigned int program_jump(struct program *program, unsigned int target);
-
-/* A jump of this code and k to one of two places, however far. */
-unsigned int program_test(struct program *program, unsigned short code, bpf_u_int32 k, unsigned int yes,
-			  unsigned int no);
 
 /* Puts a filter. Where it accepts a packet it goes on at `accepted`, unless that is 0. */
 void program_put_filter(struct program *program, const struct bpf_program *filter, unsigned int accepted);
-
-#define PROGRAM_PUT(program, ...)                                          \
-	program_put(program, (const struct bpf_insn[]){ __VA_ARGS__ },     \
-		    sizeof(const struct bpf_insn[]){ __VA_ARGS__ } / sizeof(struct bpf_insn))

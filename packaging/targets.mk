@@ -34,7 +34,7 @@ deb:
 		echo "no dpkg-buildpackage here: install Debian's packages dpkg-dev, debhelper and po-debconf" >&2; exit 1; }
 	@rm -rf $(BUILD)/deb
 	@mkdir -p $(DEB_SOURCE)
-	$(Q)cp -R Makefile $(wildcard LICENSE README.md OPERATOR.md SECURITY.md KERNELS.md PERFORMANCE.md NEWS) base collector common formats helper sandbox writer packaging $(DEB_SOURCE)/
+	$(Q)cp -R Makefile $(wildcard LICENSE README.md OPERATOR.md SECURITY.md KERNELS.md PERFORMANCE.md NEWS) base collector common formats helper sandbox tail writer packaging $(DEB_SOURCE)/
 	$(Q)mv $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/debian
 	$(Q)cd $(DEB_SOURCE) && env -u MAKEFLAGS dpkg-buildpackage --build=binary --unsigned-changes \
 		$(if $(DEB_HOST_ARCH),--host-arch=$(DEB_HOST_ARCH)) \

@@ -25,7 +25,7 @@ LOG_LINE = re.compile(r'time=\S+ level=(DEBUG|INFO|WARN|ERROR) msg=("(?:[^"\\]|\
                       r'( [a-z0-9-]+=("(?:[^"\\]|\\.)*"|[^ "=]+))*')
 # What a package is built from.
 SOURCES = ["Makefile", "LICENSE", "NEWS", *(f"{page}.md" for page in ("README", "OPERATOR", "SECURITY", "KERNELS", "PERFORMANCE")),
-           "base", "collector", "common", "formats", "helper", "sandbox", "writer", "packaging"]
+           "base", "collector", "common", "formats", "helper", "sandbox", "tail", "writer", "packaging"]
 # With Debian's libraries, without a module of anybody's.
 GO_ENVIRONMENT = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "",
                   "CGO_ENABLED": "0", "GOCACHE": str(ROOT / "build/go-cache")}

@@ -9,7 +9,7 @@ import pytest
 from support import GO_ENVIRONMENT, ROOT
 
 CACHE = sorted((ROOT / "packaging/bosh/src/cf-pcap").glob("*.c"))
-SOURCES = [*CACHE, *(path for folder in ("base", "collector", "common", "formats", "helper", "sandbox", "writer")
+SOURCES = [*CACHE, *(path for folder in ("base", "collector", "common", "formats", "helper", "sandbox", "tail", "writer")
                     for path in sorted((ROOT / folder).rglob("*.c")))]
 LANGUAGE = ["-std=gnu11", "-D_GNU_SOURCE", '-DWRITER_IMAGE="build/cf-pcap-writer.image"',
             *(f"-I{ROOT / folder}" for folder in (".", "writer", "common"))]

@@ -21,10 +21,12 @@ RULES = {
     "collector/desk": "desk: starts the commands; what streams hold is never looked at here.",
     "collector/merge": "merge: inside the sandbox; here is what the remote machines sent.",
     "sandbox": "sandbox: runs at build time, makes the programs that close the sandboxes.",
+    "tail": "tail: runs at build time, makes the program that ends each packet at its headers.",
 }
 # A room's own files apart, it includes those of these rooms.
 MAY_INCLUDE = {
     "helper": {"common"},
+    "tail": {"helper"},
     "sandbox": {"common", "helper", "writer", "writer/setup", "collector"},
     "collector": {"collector/desk", "collector/merge", "base", "common"},
     "collector/desk": {"collector", "base", "common"},

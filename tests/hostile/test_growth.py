@@ -7,8 +7,8 @@ import pytest
 
 from hostile.arena import ROOT
 
-LINES_MOST = 780  # 600 until the helper kept the socket, took a slot and checked cooked loads
-HEADERS_ONLY_MOST = 320  # what computes where a packet's headers end: arithmetic, no call
+LINES_MOST = 760  # 600 until the helper kept the socket, took a slot and checked cooked loads
+HEADERS_ONLY_MOST = 80  # what puts the program of -headers-only in its place, tail/ made it: no call
 HELPER = sorted((ROOT / "helper").glob("*.[ch]"))
 HEADERS_ONLY = [path for path in HELPER if path.stem in ("headers", "program")]
 COMMON = sorted((ROOT / "common").glob("*.[ch]"))
@@ -75,11 +75,11 @@ def count_lines(paths):
     return sum(1 for path in paths for line in code(path).splitlines() if line.strip())
 
 
-def test_the_helpers_own_code_stays_under_780_lines():
+def test_the_helpers_own_code_stays_under_760_lines():
     assert count_lines(path for path in HELPER if path not in HEADERS_ONLY) <= LINES_MOST
 
 
-def test_what_computes_the_headers_stays_under_320_lines_and_calls_nothing():
+def test_what_ends_packets_at_their_headers_stays_under_80_lines_and_calls_nothing():
     assert len(HEADERS_ONLY) == 4 and count_lines(HEADERS_ONLY) <= HEADERS_ONLY_MOST
     assert not [name for name in CALLS if name in ("helper/headers", "helper/program")]
 
@@ -123,7 +123,7 @@ def test_nothing_new_is_called(objects):
     subprocess.run(["make", "--no-print-directory", "-C", ROOT, "SANITIZE=", "BUILD=build", "build/tested/helper/main.o"],
                    check=True, stdout=subprocess.DEVNULL)
     paths.append(objects / "helper/main.o")
-    found = calls_of_others([*paths, ROOT / "build/sandbox/helper.o"])
+    found = calls_of_others([*paths, ROOT / "build/sandbox/helper.o", ROOT / "build/tail/headers_tails.o"])
     assert found == {path: set(names.split()) for path, names in CALLS.items()}
 
 

@@ -1,4 +1,4 @@
-/* helper/headers.c: of each packet its headers, whatever its shape and wherever it is cut. */
+/* helper/headers.c, tail/headers.c: of each packet its headers, whatever its shape and wherever it is cut. */
 #include "helper/headers.h"
 
 #include <stdlib.h>
