@@ -57,9 +57,11 @@ struct report {
 /* A pair of connected sockets. Returns 0, or -1 with errno. */
 int wire_pair(int pair[2]);
 
-/* Each returns 0, or -1 with errno if nobody is there. */
+/* Returns 0, or -1 with errno if nobody is there. */
 int wire_send_order(int fd, const struct order *order, const int *fds, size_t fd_count);
-int wire_send_report(int fd, const struct report *report);
+
+/* Whoever is gone is seen when orders are read. */
+void wire_send_report(int fd, enum report_kind kind, size_t stream, enum ending ending);
 
 /* Waits for a whole one. Returns 1, 0 at the end, or -1. fds that did not come are -1; they are the caller's. */
 int wire_receive_order(int fd, struct order *order, int fds[WIRE_FDS_MOST]);

@@ -11,10 +11,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "flow.h"
+#include "output.h"
 #include "tally.h"
 
 #define GRAINS_IN_WINDOW 32
-#define TEXT_GRACE_MS 1000 /* between the end of stdout and that of stderr, which somebody else may hold open */
 #define PATIENCE_MS 2000   /* at the end, with a reader of the output who takes nothing */
 #define LOOK_MS 50         /* at what nothing tells of, at the end */
 #define WATCHED_BEFORE 2   /* control and output */
@@ -22,248 +23,6 @@
 #define READ_IN_ALL (2u << 20)       /* bytes: what is read at once from all streams fits into a cache */
 #define READ_LEAST (16u << 10)
 #define READ_MOST (128u << 10)
-#define EMITTED_AT_ONCE 4096 /* packets, before others are read from */
-
-static void report(const struct merger *merger, enum report_kind kind, size_t stream, enum ending ending)
-{
-	const struct report message = { (uint32_t)kind, (uint32_t)stream, (uint32_t)ending };
-
-	if (merger->control < 0) /* the sandbox knows no other descriptor */
-		return;
-	(void)wire_send_report(merger->control, &message); /* whoever is gone is seen when orders are read */
-}
-
-/* Nothing goes out any more. */
-static void end_output(struct merger *merger)
-{
-	merger->closed = true;
-	merger->file_is_due = false;
-	sink_discard(&merger->sink);
-}
-
-static void judge_output(struct merger *merger, enum sink_result result)
-{
-	if (result == SINK_READER_GONE) {
-		log_record(LOG_INFO, "the reader of the output is gone, stopping", LOG_NO_FIELDS);
-		report(merger, REPORT_READER_GONE, 0, ENDING_COUNT);
-		end_output(merger);
-	} else if (result == SINK_FAILED) {
-		log_record(LOG_ERROR, "cannot write the output",
-			   LOG_FIELDS(LOG_TEXT("error", strerror(merger->sink.error))));
-		if (!sink_give_up(&merger->sink))
-			log_record(LOG_WARN, "the output ends in the middle of a block", LOG_NO_FIELDS);
-		report(merger, REPORT_FAILED, 0, ENDING_COUNT);
-		merger->output_failed = true;
-		end_output(merger);
-	}
-}
-
-/* The file is written and its time has come. */
-static void change_file(struct merger *merger)
-{
-	if (!merger->file_is_due || merger->file_is_wanted || !sink_is_written(&merger->sink))
-		return;
-	judge_output(merger, sink_end_file(&merger->sink));
-	if (merger->sink.discards)
-		return;
-	merger->file_is_wanted = true;
-	report(merger, REPORT_FILE_WANTED, 0, ENDING_COUNT);
-}
-
-static void write_out(struct merger *merger)
-{
-	enum sink_result result;
-
-	if (merger->file_is_wanted)
-		return;
-	result = sink_write(&merger->sink);
-	if (result == SINK_OK)
-		merger->stalled_ms = 0;
-	else if (merger->stalled_ms == 0)
-		merger->stalled_ms = clock_ms();
-	judge_output(merger, result);
-	change_file(merger);
-}
-
-/* Blocks can be put now: whatever is full is written first. */
-static bool has_room(struct merger *merger)
-{
-	if (sink_is_batch(&merger->sink))
-		write_out(merger);
-	return sink_has_room(&merger->sink) && !merger->file_is_due;
-}
-
-/* Each file is whole by itself. */
-static void begin_file(struct merger *merger)
-{
-	merger->file_began_ms = clock_ms();
-	merger->file_is_due = merger->file_is_wanted = false;
-	merger->file_packets = 0;
-	catalog_put_section(&merger->catalog, &merger->sink);
-	for (size_t i = 0; i < merger->catalog.count; i++) {
-		catalog_put_interface(&merger->catalog, i, &merger->sink);
-		if (sink_is_batch(&merger->sink))
-			write_out(merger);
-	}
-	for (size_t i = 0; i < merger->catalog.name_count; i++) {
-		catalog_put_name(&merger->catalog, i, &merger->sink);
-		if (sink_is_batch(&merger->sink))
-			write_out(merger);
-	}
-}
-
-/* After something of the stream was taken or came: another packet of it may wait now. */
-static bool advance(struct merger *merger, size_t index)
-{
-	struct stream *stream = &merger->streams[index];
-	const bool began = stream->began;
-	bool waits;
-
-	if (!has_room(merger)) {
-		stream->looked = false;
-		return false;
-	}
-	waits = stream_advance(stream, &merger->catalog, &merger->sink);
-	if (stream->began && !began) {
-		remote_text_release(&stream->text, stream->facts.name, clock_ms());
-		merge_set_lives(&merger->merge, index, stream->out >= 0);
-		report(merger, REPORT_BEGAN, index, ENDING_COUNT);
-	}
-	if (stream->out < 0 && merger->merge.streams[index].lives) /* from now on it holds nothing back */
-		merge_set_lives(&merger->merge, index, false);
-	merge_watermark(&merger->merge, index, stream->watermark);
-	return waits;
-}
-
-static void note_lag(struct stream *stream)
-{
-	const int64_t lag = (int64_t)(clock_wall() - stream->queue.reader.packet.time);
-
-	if (lag < stream->least_lag_ns)
-		stream->least_lag_ns = lag;
-}
-
-static void look(struct merger *merger, size_t index)
-{
-	struct stream *stream = &merger->streams[index];
-
-	if (merger->merge.streams[index].waits) {
-		queue_look(&stream->queue); /* it may have been moved */
-	} else if (advance(merger, index)) {
-		note_lag(stream);
-		merge_push(&merger->merge, index, stream->queue.reader.packet.time, queue_arrived_ms(&stream->queue));
-	}
-	merge_set_full(&merger->merge, index, !queue_wants(&stream->queue));
-}
-
-static void close_output(struct merger *merger)
-{
-	merger->closed = true;
-	report(merger, REPORT_ENOUGH, 0, ENDING_COUNT);
-}
-
-/* Room for how each interface ends is left. */
-static bool would_be_too_much(const struct merger *merger, size_t length)
-{
-	const uint64_t reserve = merger->catalog.count * (uint64_t)FORMAT_TRAILER_SIZE;
-
-	return merger->options->max_size > 0 &&
-	       merger->sink.total_bytes + length + reserve > merger->options->max_size;
-}
-
-static bool is_file_full(const struct merger *merger, size_t length)
-{
-	return merger->file_packets > 0 && merger->options->rotate_size > 0 &&
-	       merger->sink.file_bytes + length > merger->options->rotate_size;
-}
-
-/* Returns false if it is not to be written to this file. */
-static bool is_writable(struct merger *merger, size_t length)
-{
-	if (is_file_full(merger, length)) {
-		merger->file_is_due = true;
-		write_out(merger);
-		return false;
-	}
-	if (would_be_too_much(merger, length))
-		close_output(merger);
-	return true;
-}
-
-static void put_packet(struct merger *merger, struct stream *stream)
-{
-	const struct reader_packet *packet = &stream->queue.reader.packet;
-	const struct format *format = &merger->catalog.formats[stream->numbers[packet->interface]];
-	uint8_t *begin = sink_at(&merger->sink), *at = begin;
-
-	at += pcapng_packet_head(format, at, packet->time, packet->captured, packet->original);
-	memcpy(at, packet->data, packet->captured);
-	at += packet->captured;
-	at += pcapng_record_tail(at, packet->captured);
-	sink_commit(&merger->sink, (size_t)(at - begin));
-	merger->file_packets++;
-	stream->packets++;
-	stream->attempt_packets++;
-	stream->bytes += packet->captured;
-	if (packet->time > stream->watermark)
-		stream->watermark = packet->time;
-	if (++merger->packets == merger->options->count)
-		close_output(merger);
-}
-
-/* The first packet of all goes out. Returns false if it cannot now. */
-static bool emit(struct merger *merger, size_t index)
-{
-	struct stream *stream = &merger->streams[index];
-	uint64_t late;
-
-	if (!merger->closed && !is_writable(merger, pcapng_record_length(stream->queue.reader.packet.captured)))
-		return false;
-	if (!merger->closed)
-		put_packet(merger, stream);
-	queue_take(&stream->queue);
-	if (advance(merger, index))
-		late = merge_replace(&merger->merge, stream->queue.reader.packet.time, queue_arrived_ms(&stream->queue));
-	else
-		late = merge_pop(&merger->merge);
-	if (merger->merge.streams[index].full)
-		merge_set_full(&merger->merge, index, !queue_wants(&stream->queue));
-	if (late > 0 && !merger->closed)
-		tally_late(stream, late);
-	return true;
-}
-
-/* Returns whether more could go out at once. */
-static bool emit_all(struct merger *merger)
-{
-	const int64_t now = clock_ms();
-	size_t index;
-
-	for (int i = 0; i < EMITTED_AT_ONCE; i++) {
-		if (!has_room(merger) || (index = merge_first(&merger->merge, now, merger->all_read)) == MERGE_NONE || !emit(merger, index))
-			return false;
-	}
-	return true;
-}
-
-/* How a stream ended is told when nothing of it is left, and its messages have come. */
-static void end_streams(struct merger *merger)
-{
-	const int64_t now = clock_ms();
-
-	for (size_t i = 0; i < merger->options->streams; i++) {
-		struct stream *stream = &merger->streams[i];
-		if (stream->ended_ms == 0 || stream->told)
-			continue;
-		if (merger->merge.streams[i].waits || !stream->looked || !has_room(merger) ||
-		    (stream->err >= 0 && now - stream->ended_ms < TEXT_GRACE_MS))
-			continue;
-		stream_finish(stream, &merger->catalog, &merger->sink);
-		remote_text_release(&stream->text, stream->facts.name, now);
-		stream->told = true;
-		report(merger, REPORT_ENDED, i, stream->ending);
-	}
-}
 
 static void begin_stream(struct merger *merger, const struct order *order, const int fds[WIRE_FDS_MOST])
 {
@@ -274,18 +33,6 @@ static void begin_stream(struct merger *merger, const struct order *order, const
 	if (order->address_length > 0 &&
 	    catalog_add_name(&merger->catalog, order->address, order->address_length, order->name) && !merger->file_is_due)
 		catalog_put_name(&merger->catalog, merger->catalog.name_count - 1, &merger->sink);
-}
-
-static void take_file(struct merger *merger, int fd)
-{
-	if (fd < 0) {
-		merger->output_failed = true;
-		merger->file_is_wanted = false;
-		end_output(merger);
-		return;
-	}
-	sink_begin_file(&merger->sink, fd);
-	begin_file(merger);
 }
 
 static void close_streams(struct merger *merger)
@@ -303,8 +50,7 @@ static void take_order(struct merger *merger)
 	if (wire_receive_order(merger->control, &order, fds) != 1) {
 		merger->finishing = true; /* whoever started the commands is gone */
 		merger->control = -1;
-		for (size_t i = 0; i < merger->options->streams; i++)
-			stream_close(&merger->streams[i]);
+		close_streams(merger);
 		return;
 	}
 	switch (order.kind) {
@@ -312,7 +58,7 @@ static void take_order(struct merger *merger)
 		begin_stream(merger, &order, fds);
 		break;
 	case ORDER_FILE:
-		take_file(merger, fds[0]);
+		output_take_file(merger, fds[0]);
 		break;
 	case ORDER_GONE:
 		merger->streams[order.stream].command_is_gone = true;
@@ -354,10 +100,7 @@ static int next_timeout(const struct merger *merger, int64_t now)
 
 	if (merger->stalled_ms == 0)
 		timeout = clock_sooner(timeout, merge_timeout(&merger->merge, now));
-	if (merger->options->rotate_every > 0 && !merger->stopping) {
-		const int64_t left = merger->file_began_ms + (int64_t)(merger->options->rotate_every / 1000000) - now;
-		timeout = clock_sooner(timeout, left > 0 ? (int)(left < 60000 ? left : 60000) : 0);
-	}
+	timeout = clock_sooner(timeout, output_timeout(merger, now));
 	for (size_t i = 0; i < merger->options->streams; i++)
 		if ((merger->streams[i].ended_ms != 0 || merger->streams[i].command_is_gone) && !merger->streams[i].told)
 			timeout = clock_sooner(timeout, LOOK_MS);
@@ -399,30 +142,16 @@ static void read_streams(struct merger *merger)
 			stream_receive_text(&merger->streams[i], now);
 		if (is_answered(watched) || (merger->streams[i].command_is_gone && watched->fd >= 0)) {
 			merger->all_read &= !stream_receive(&merger->streams[i], now);
-			look(merger, i); /* even if nothing came: making room has moved the packet that waits */
+			flow_look(merger, i); /* even if nothing came: making room has moved the packet that waits */
 		}
 	}
-}
-
-/* Those that could not be looked at while the output took nothing. */
-static void look_again(struct merger *merger)
-{
-	for (size_t i = 0; i < merger->options->streams; i++)
-		if (!merger->streams[i].looked && !merger->merge.streams[i].waits)
-			look(merger, i);
 }
 
 /* A pipe's reader that went away shows without a write. */
 static void look_at_reader(struct merger *merger)
 {
 	if (is_answered(&merger->watched[1]) && (merger->watched[1].revents & POLLERR) != 0)
-		judge_output(merger, SINK_READER_GONE);
-}
-
-static bool is_file_old(const struct merger *merger, int64_t now_ms)
-{
-	return merger->options->rotate_every > 0 && !merger->stopping && !merger->file_is_due &&
-	       now_ms - merger->file_began_ms >= (int64_t)(merger->options->rotate_every / 1000000);
+		output_reader_is_gone(merger);
 }
 
 /* All that came is written, or the reader of the output takes nothing any more. */
@@ -441,12 +170,11 @@ static void turn(struct merger *merger)
 	const int64_t now = clock_ms();
 	bool more;
 
-	look_again(merger);
-	more = emit_all(merger);
-	end_streams(merger);
-	if (is_file_old(merger, now))
-		merger->file_is_due = true;
-	write_out(merger);
+	flow_look_again(merger);
+	more = flow_emit(merger);
+	flow_end_streams(merger);
+	output_look_at_time(merger, now);
+	output_write(merger);
 	tally_progress(merger, now);
 	if (wait_for_something(merger, more) < 0)
 		return;
@@ -492,17 +220,6 @@ static void close_all(struct merger *merger)
 	catalog_close(&merger->catalog);
 }
 
-/* What the reader of the output does not take is left out. */
-static void leave_output(struct merger *merger)
-{
-	if (sink_is_written(&merger->sink))
-		return;
-	log_record(LOG_WARN, "the reader of the output takes nothing, packets were left unwritten", LOG_NO_FIELDS);
-	merger->output_failed = true;
-	if (!sink_give_up(&merger->sink))
-		log_record(LOG_WARN, "the output ends in the middle of a block", LOG_NO_FIELDS);
-}
-
 enum merger_status merger_run(const struct merger_options *options, int control, int output)
 {
 	struct merger merger = { .options = options, .control = control };
@@ -514,12 +231,10 @@ enum merger_status merger_run(const struct merger_options *options, int control,
 		return MERGER_FAILED;
 	}
 	merger.told_ms = clock_ms();
-	begin_file(&merger);
+	output_begin_file(&merger);
 	while (!is_over(&merger, clock_ms()))
 		turn(&merger);
-	leave_output(&merger);
-	if (merger.sink.fd >= 0)
-		judge_output(&merger, sink_end_file(&merger.sink));
+	output_end(&merger);
 	whole = tally_summary(&merger);
 	close_all(&merger);
 	return merger.output_failed ? MERGER_FAILED : whole ? MERGER_WHOLE : MERGER_NOT_WHOLE;
