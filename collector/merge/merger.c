@@ -2,12 +2,8 @@
 /* The process that reads all streams and writes one file. */
 #include "merger.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,11 +12,11 @@
 #include "tally.h"
 
 #define GRAINS_IN_WINDOW 32
-#define PATIENCE_MS 2000   /* at the end, with a reader of the output who takes nothing */
-#define LOOK_MS 50         /* at what nothing tells of, at the end */
-#define WATCHED_BEFORE 2   /* control and output */
-#define LITTLE (16u << 10)           /* bytes of a stream that wait: soon they are used up */
-#define READ_IN_ALL (2u << 20)       /* bytes: what is read at once from all streams fits into a cache */
+#define PATIENCE_MS 2000       /* at the end, with a reader of the output who takes nothing */
+#define LOOK_MS 50             /* at what nothing tells of, at the end */
+#define WATCHED_BEFORE 2       /* control and output */
+#define LITTLE (16u << 10)     /* bytes of a stream that wait: soon they are used up */
+#define READ_IN_ALL (2u << 20) /* bytes: what is read at once from all streams fits into a cache */
 #define READ_LEAST (16u << 10)
 #define READ_MOST (128u << 10)
 
