@@ -44,11 +44,6 @@ bool remote_stops_at_eof(enum dialect dialect)
 	return dialect == DIALECT_CURRENT;
 }
 
-bool remote_has_guard(enum dialect dialect)
-{
-	return dialect <= DIALECT_PLATFORM;
-}
-
 static int add_pair(struct words *words, const char *flag, const char *value)
 {
 	return value == NULL || *value == '\0' ? 0 :
