@@ -67,7 +67,7 @@ WRITER_SOURCES = $(filter-out $(RULES) $(READERS),$(sort $(wildcard writer/*.c w
 WRITER = $(WRITER_SOURCES:%.c=$(BUILD)/%.o)
 # The desk's program: by itself it is `make collector`, which needs jansson, and on Linux libseccomp's headers.
 COLLECTOR_SOURCES = $(filter-out $(RULES),$(sort $(wildcard collector/*.c collector/*/*.c))) $(READERS) \
-	formats/pcapng_file.c base/clock.c base/log.c base/quantity.c
+	formats/pcapng_file.c base/clock.c base/flag.c base/log.c base/quantity.c
 COLLECTOR = $(COLLECTOR_SOURCES:%.c=$(BUILD)/%.o)
 ifeq ($(shell uname -s),Linux)
 COLLECTOR_LINK = $(ALL_LDFLAGS) $(call LINK,$(JANSSON_LIBS))

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "base/quantity.h"
+#include "base/flag.h"
 
 #define MEMORY_DEFAULT (64u << 20)
 #define WINDOW_DEFAULT 500000000 /* ns */
@@ -14,17 +13,6 @@
 #define WINDOW_MOST 60000000000
 #define ROTATE_SIZE_LEAST (64u << 10)
 #define ROTATE_EVERY_LEAST 1000000000 /* ns */
-
-enum flag_kind { FLAG_TEXT, FLAG_NAMES, FLAG_NUMBER, FLAG_SIZE, FLAG_DURATION, FLAG_ON };
-
-struct flag {
-	const char *name;
-	enum flag_kind kind;
-	size_t offset; /* in struct collect_options */
-	uint64_t least, most;
-	const char *value; /* as the help shows it */
-	const char *help;
-};
 
 #define FIELD(name) offsetof(struct collect_options, name)
 #define TEXT(name, field, value, help) { name, FLAG_TEXT, FIELD(field), 0, 0, value, help }
@@ -63,51 +51,25 @@ static const struct flag FLAGS[] = {
 	ON("help", help, "print this and end"),
 };
 
-#define FLAG_COUNT (sizeof FLAGS / sizeof *FLAGS)
+static const struct flag_table TABLE = { FLAGS, sizeof FLAGS / sizeof *FLAGS };
 
 void collect_flags_print_help(void)
 {
-	char left[64];
-
 	puts("usage: cf-pcap-collect APP... -interface LIST [options] [FILTER...]\n"
 	     "       cf-pcap-collect -host NAME... -interface LIST [options] [FILTER...]\n\n"
 	     "Captures on all instances of apps, or on hosts, at once, and writes one pcapng in time order.\n");
-	for (size_t i = 0; i < FLAG_COUNT; i++) {
-		snprintf(left, sizeof left, "-%s %s", FLAGS[i].name, FLAGS[i].value != NULL ? FLAGS[i].value : "");
-		printf("  %-24s %s\n", left, FLAGS[i].help);
-	}
+	flag_print_table(&TABLE);
 	puts("\nOne or two dashes, -flag value or -flag=value. Sizes take k, M, G (powers of 1024).\n"
 	     "Exit status: 0 each stream is whole, 1 it could not start or the output failed, 2 bad\n"
 	     "command line, 3 a stream is not whole.");
 }
 
-static const struct flag *find_flag(const char *name, size_t length)
-{
-	for (size_t i = 0; i < FLAG_COUNT; i++)
-		if (strlen(FLAGS[i].name) == length && memcmp(FLAGS[i].name, name, length) == 0)
-			return &FLAGS[i];
-	return length == 1 && *name == 'h' ? &FLAGS[FLAG_COUNT - 1] : NULL;
-}
-
-static int reject(const char *message, const char *flag, const char *value)
-{
-	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("flag", flag), LOG_TEXT("value", value)));
-	return -1;
-}
-
 static int store_quantity(const struct flag *flag, const char *text, uint64_t *field)
 {
 	uint64_t value;
-	int result;
 
-	if (flag->kind == FLAG_SIZE)
-		result = quantity_parse_size(text, &value);
-	else if (flag->kind == FLAG_DURATION)
-		result = quantity_parse_duration(text, &value);
-	else
-		result = quantity_parse_number(text, &value);
-	if (result != 0 || value < flag->least || value > flag->most)
-		return reject("a value that is not understood, or out of range, see cf-pcap-collect(1)", flag->name, text);
+	if (flag_parse_quantity(flag, text, &value) != 0)
+		return flag_reject("a value that is not understood, or out of range, see cf-pcap-collect(1)", flag->name, text);
 	*field = value;
 	return 0;
 }
@@ -115,7 +77,7 @@ static int store_quantity(const struct flag *flag, const char *text, uint64_t *f
 static int store_name(struct collect_options *options, const char *text)
 {
 	if (options->host_count == COLLECT_HOSTS_MOST)
-		return reject("too many hosts", "-host", text);
+		return flag_reject("too many hosts", "-host", text);
 	options->hosts[options->host_count++] = text;
 	return 0;
 }
@@ -123,13 +85,13 @@ static int store_name(struct collect_options *options, const char *text)
 static int store_text(const struct flag *flag, struct collect_options *options, const char *text)
 {
 	if (*text == '\0')
-		return reject("expected a value that is not empty", flag->name, text);
+		return flag_reject("expected a value that is not empty", flag->name, text);
 	if (flag->offset != FIELD(filter)) {
 		*(const char **)(void *)((char *)options + flag->offset) = text;
 		return 0;
 	}
 	if (strlen(text) >= sizeof options->filter)
-		return reject("filter is too long", "-filter", "(too long)");
+		return flag_reject("filter is too long", "-filter", "(too long)");
 	memcpy(options->filter, text, strlen(text) + 1);
 	return 0;
 }
@@ -145,7 +107,7 @@ static int store(const struct flag *flag, struct collect_options *options, const
 		return store_name(options, text);
 	case FLAG_ON:
 		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-			return reject("expected true or false, or no value", flag->name, text);
+			return flag_reject("expected true or false, or no value", flag->name, text);
 		*(bool *)field = strcmp(text, "true") == 0;
 		return 0;
 	default:
@@ -156,51 +118,13 @@ static int store(const struct flag *flag, struct collect_options *options, const
 /* One flag at argv[*next], which moves past it and its value. */
 static int parse_flag(struct collect_options *options, char *const *argv, int *next)
 {
-	const char *argument = argv[(*next)++];
-	const char *name = argument + (argument[1] == '-' ? 2 : 1);
-	const size_t length = strcspn(name, "=");
-	const char *value = name[length] == '=' ? name + length + 1 : NULL;
-	const struct flag *flag = find_flag(name, length);
+	struct flag_word word;
 
-	if (flag == NULL)
-		return reject("unknown flag, see -help", argument, value != NULL ? value : "");
-	if (value == NULL && flag->kind == FLAG_ON)
-		value = "true";
-	if (value == NULL && argv[*next] != NULL)
-		value = argv[(*next)++];
-	if (value == NULL)
-		return reject("flag needs a value", argument, "");
-	return store(flag, options, value);
-}
-
-/* No filter has such a word: "tcp -count 5" is a mistake. Logged. */
-static bool has_flag(char *const *words)
-{
-	for (; *words != NULL; words++) {
-		const char *name = *words + strspn(*words, "-");
-		if (name > *words && name <= *words + 2 && find_flag(name, strcspn(name, "=")) != NULL)
-			return reject("flags come before the words of the filter", *words, "") != 0;
-	}
-	return false;
-}
-
-/* The words after the flags, joined by spaces. */
-static int join_filter_words(struct collect_options *options, char *const *words)
-{
-	size_t used = 0;
-
-	if (options->filter[0] != '\0')
-		return reject("filter given twice, by -filter and as words; if it is one, put it in quotes", "-filter", words[0]);
-	for (; *words != NULL; words++) {
-		const size_t length = strlen(*words);
-		if (length + 2 > sizeof options->filter - used)
-			return reject("filter is too long", "-filter", "(too long)");
-		if (used > 0)
-			options->filter[used++] = ' ';
-		memcpy(options->filter + used, *words, length + 1);
-		used += length;
-	}
-	return 0;
+	if (flag_read(&TABLE, argv, next, &word) != 0)
+		return -1;
+	if (word.flag == NULL)
+		return flag_reject("unknown flag, see -help", word.argument, word.value != NULL ? word.value : "");
+	return store(word.flag, options, word.value);
 }
 
 /* What does not go together, or is missing. */
@@ -211,17 +135,17 @@ static int check(const struct collect_options *options)
 	if (options->help || options->version)
 		return 0;
 	if (options->interfaces == NULL)
-		return reject("-interface is required, see -help", "-interface", "");
+		return flag_reject("-interface is required, see -help", "-interface", "");
 	if (options->app_count == 0 && !has_hosts)
-		return reject("expected apps as the first words, or -host", "-host", "");
+		return flag_reject("expected apps as the first words, or -host", "-host", "");
 	if (options->app_count > 0 && has_hosts)
-		return reject("apps and hosts need commands of their own: expected one or the other", "-host", "");
+		return flag_reject("apps and hosts need commands of their own: expected one or the other", "-host", "");
 	if (options->app_count == 0 && (options->instances != NULL || options->process != NULL))
-		return reject("only apps have instances and processes", options->instances != NULL ? "-i" : "-process", "");
+		return flag_reject("only apps have instances and processes", options->instances != NULL ? "-i" : "-process", "");
 	if (options->output == NULL && (options->rotate_size > 0 || options->rotate_every > 0))
-		return reject("only a file can be rotated, expected -o too", "-rotate-size", "");
+		return flag_reject("only a file can be rotated, expected -o too", "-rotate-size", "");
 	if (options->keep > 0 && options->rotate_size == 0 && options->rotate_every == 0)
-		return reject("without -rotate-size or -rotate-every there is one file", "-keep", "");
+		return flag_reject("without -rotate-size or -rotate-every there is one file", "-keep", "");
 	return 0;
 }
 
@@ -249,7 +173,8 @@ int collect_flags_parse(struct collect_options *options, int argc, char *const *
 		else if (parse_flag(options, argv, &next) != 0)
 			return -1;
 	}
-	if (next < argc && ((!ended && has_flag(argv + next)) || join_filter_words(options, argv + next) != 0))
+	if (next < argc && ((!ended && flag_stands_among(&TABLE, argv + next)) ||
+			    flag_join_words(options->filter, sizeof options->filter, argv + next) != 0))
 		return -1;
 	return check(options);
 }

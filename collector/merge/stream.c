@@ -52,7 +52,7 @@ void stream_close(struct stream *stream)
 		stream->ended_ms = clock_ms();
 }
 
-void stream_break(struct stream *stream, const char *why)
+static void stream_break(struct stream *stream, const char *why)
 {
 	stream->broken = why;
 	stream_close(stream);

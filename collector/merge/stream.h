@@ -60,8 +60,5 @@ bool stream_advance(struct stream *stream, struct catalog *catalog, struct sink 
 /* Its stdout has ended, and nothing of it waits: what is to be said of how goes to the sink. Sets ending. */
 void stream_finish(struct stream *stream, const struct catalog *catalog, struct sink *sink);
 
-/* Gives it up. */
-void stream_break(struct stream *stream, const char *why);
-
 /* Reads no more from it. */
 void stream_close(struct stream *stream);

@@ -45,7 +45,7 @@ def test_page_has_the_flags_of_help_and_no_other(tools):
 
 def literal_messages(source):
     """The first text of each call that tells the user something, at INFO and above."""
-    calls = re.findall(r'\b(?:log_record\(LOG_(?:ERROR|WARN|INFO),|fail\(|reject\()\s*((?:[^;"]|"(?:[^"\\]|\\.)*")*?;)',
+    calls = re.findall(r'\b(?:log_record\(LOG_(?:ERROR|WARN|INFO),|fail\(|(?:flag_)?reject\()\s*((?:[^;"]|"(?:[^"\\]|\\.)*")*?;)',
                        source)
     for call in calls:
         message = call.split("LOG_FIELDS")[0].split("strerror")[0]

@@ -6,24 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/flag.h"
 #include "base/log.h"
-#include "base/quantity.h"
 
 #define SNAPLEN_NOT_GIVEN UINT64_MAX
 #define LOOPBACK_FRAME 65550 /* bytes: lo's MTU of 65536 and its Ethernet header */
 #define MAX_SIZE_LEAST 1024
 #define HEARTBEAT_LEAST 10000000 /* ns: more often would be traffic of its own */
-
-enum flag_kind { FLAG_TEXT, FLAG_NUMBER, FLAG_SIZE, FLAG_DURATION, FLAG_ON, FLAG_OFF, FLAG_WISH, FLAG_CHOICE };
-
-struct flag {
-	const char *name;
-	enum flag_kind kind;
-	size_t offset; /* in struct options */
-	uint64_t least, most;
-	const char *value; /* as the help shows it; for FLAG_CHOICE the choices */
-	const char *help;
-};
 
 #define FIELD(name) offsetof(struct options, name)
 
@@ -66,18 +55,14 @@ static const struct flag FLAGS[] = {
 
 #define FLAG_COUNT (sizeof FLAGS / sizeof *FLAGS)
 
+static const struct flag_table TABLE = { FLAGS, FLAG_COUNT };
+
 void flags_print_help(void)
 {
-	char left[64];
-
 	puts("usage: cf-pcap -interface NAME [options] [FILTER...]\n\n"
 	     "Captures packets of this container and writes pcap to stdout. The ssh session that\n"
 	     "carries the capture is left out of it.\n");
-	for (size_t i = 0; i < FLAG_COUNT; i++) {
-		snprintf(left, sizeof left, "-%s %s", FLAGS[i].name,
-			 FLAGS[i].value != NULL ? FLAGS[i].value : "");
-		printf("  %-24s %s\n", left, FLAGS[i].help);
-	}
+	flag_print_table(&TABLE);
 	puts("\nOne or two dashes, -flag value or -flag=value. Sizes are whole numbers and take\n"
 	     "k, M, G (powers of 1024); durations take h, m, s, ms, us, ns, and fractions.\n"
 	     "Exit status: 0 the capture ended as asked, 1 it could not start or failed, 2 bad\n"
@@ -123,20 +108,6 @@ void flags_report(const struct options *options)
 	log_record(LOG_DEBUG, "parsed flags", fields);
 }
 
-static const struct flag *find_flag(const char *name, size_t length)
-{
-	for (size_t i = 0; i < FLAG_COUNT; i++)
-		if (strlen(FLAGS[i].name) == length && memcmp(FLAGS[i].name, name, length) == 0)
-			return &FLAGS[i];
-	return length == 1 && *name == 'h' ? &FLAGS[FLAG_COUNT - 1] : NULL;
-}
-
-static int reject(const char *message, const char *flag, const char *value)
-{
-	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("flag", flag), LOG_TEXT("value", value)));
-	return -1;
-}
-
 /* "expected ..." for a flag whose value was not understood or is out of range. */
 static int reject_value(const struct flag *flag, const char *value)
 {
@@ -172,7 +143,7 @@ static int reject_value(const struct flag *flag, const char *value)
 	default:
 		snprintf(message, sizeof message, "expected true or false, or no value");
 	}
-	return reject(message, name, value);
+	return flag_reject(message, name, value);
 }
 
 /* strconv.ParseBool's words. Returns 0, or -1. */
@@ -203,24 +174,11 @@ static int parse_choice(const char *choices, const char *value, unsigned int *po
 	return -1;
 }
 
-static int parse_quantity(enum flag_kind kind, const char *text, uint64_t *value)
-{
-	switch (kind) {
-	case FLAG_SIZE:
-		return quantity_parse_size(text, value);
-	case FLAG_DURATION:
-		return quantity_parse_duration(text, value);
-	default:
-		return quantity_parse_number(text, value);
-	}
-}
-
 static int store_quantity(const struct flag *flag, const char *text, uint64_t *field)
 {
 	uint64_t value;
 
-	if (parse_quantity(flag->kind, text, &value) != 0 || value < flag->least ||
-	    value > flag->most)
+	if (flag_parse_quantity(flag, text, &value) != 0)
 		return reject_value(flag, text);
 	*field = value;
 	return 0;
@@ -253,7 +211,7 @@ static int store_text(const struct flag *flag, struct options *options, const ch
 
 	/* Of other flags the last one counts. Who gives two filters means both. */
 	if (!is_interface && options->filter[0] != '\0')
-		return reject("filter given twice by -filter, join the two into one", "-filter", text);
+		return flag_reject("filter given twice by -filter, join the two into one", "-filter", text);
 	if (length < flag->least || length > flag->most)
 		return reject_value(flag, length > 64 ? "(too long)" : text);
 	if (is_interface)
@@ -282,11 +240,6 @@ static int store(const struct flag *flag, struct options *options, const char *t
 	}
 }
 
-static bool takes_no_value(const struct flag *flag)
-{
-	return flag->kind == FLAG_ON || flag->kind == FLAG_OFF || flag->kind == FLAG_WISH;
-}
-
 /* tcpdump's, that many fingers know. */
 static const char *hint_for(const char *name, size_t length)
 {
@@ -312,62 +265,21 @@ static const char *hint_for(const char *name, size_t length)
 	return "see -help";
 }
 
-static int reject_unknown(const char *argument, const char *name, size_t length)
+static int reject_unknown(const struct flag_word *word)
 {
 	log_record(LOG_ERROR, "unknown flag",
-		   LOG_FIELDS(LOG_TEXT("flag", argument), LOG_TEXT("hint", hint_for(name, length))));
+		   LOG_FIELDS(LOG_TEXT("flag", word->argument), LOG_TEXT("hint", hint_for(word->name, word->length))));
 	return -1;
 }
 
 /* One flag at argv[*next], which moves past it and its value. */
 static int parse_flag(struct options *options, char *const *argv, int *next)
 {
-	const char *argument = argv[(*next)++];
-	const char *name = argument + (argument[1] == '-' ? 2 : 1);
-	size_t length = strcspn(name, "=");
-	const char *value = name[length] == '=' ? name + length + 1 : NULL;
-	const struct flag *flag = find_flag(name, length);
+	struct flag_word word;
 
-	if (flag == NULL)
-		return reject_unknown(argument, name, length);
-	if (value == NULL && takes_no_value(flag))
-		value = "true";
-	if (value == NULL && argv[*next] != NULL)
-		value = argv[(*next)++];
-	if (value == NULL)
-		return reject("flag needs a value", argument, "");
-	return store(flag, options, value);
-}
-
-/* No filter has such a word: "tcp -count 5" is a mistake. Logged. */
-static bool has_flag(char *const *words)
-{
-	for (; *words != NULL; words++) {
-		const char *name = *words + strspn(*words, "-");
-		if (name > *words && name <= *words + 2 && find_flag(name, strcspn(name, "=")) != NULL)
-			return reject("flags come before the words of the filter", *words, "") != 0;
-	}
-	return false;
-}
-
-/* The words after the flags, joined by spaces as tcpdump does it. */
-static int join_filter_words(struct options *options, char *const *words)
-{
-	size_t used = 0;
-
-	if (options->filter[0] != '\0')
-		return reject("filter given twice, by -filter and as words; if it is one, put it in quotes",
-			      "-filter", words[0]);
-	for (; *words != NULL; words++) {
-		size_t length = strlen(*words);
-		if (length + 2 > sizeof options->filter - used)
-			return reject("filter is too long", "-filter", "(too long)");
-		if (used > 0)
-			options->filter[used++] = ' ';
-		memcpy(options->filter + used, *words, length + 1);
-		used += length;
-	}
-	return 0;
+	if (flag_read(&TABLE, argv, next, &word) != 0)
+		return -1;
+	return word.flag != NULL ? store(word.flag, options, word.value) : reject_unknown(&word);
 }
 
 /* Blocks as large as the most there can be would be fewer: they are for whoever asks for it. */
@@ -401,9 +313,10 @@ int flags_parse(struct options *options, int argc, char *const *argv)
 			return -1;
 	}
 	if (options->heartbeat != 0 && options->format == FORMAT_PCAP)
-		return reject("pcap has no place for a heartbeat, expected -format pcapng too", "-heartbeat", "");
+		return flag_reject("pcap has no place for a heartbeat, expected -format pcapng too", "-heartbeat", "");
 	settle_snaplen(options);
-	if (next < argc && ((!ended && has_flag(argv + next)) || join_filter_words(options, argv + next) != 0))
+	if (next < argc && ((!ended && flag_stands_among(&TABLE, argv + next)) ||
+			    flag_join_words(options->filter, sizeof options->filter, argv + next) != 0))
 		return -1;
 	if (options->filter[strspn(options->filter, " \t\r\n")] == '\0') /* what libpcap skips */
 		options->filter[0] = '\0';
