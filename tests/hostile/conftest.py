@@ -35,3 +35,13 @@ def ns():
     """As everywhere, but one for all tests of a file: there are hundreds."""
     with Namespace() as namespace:
         yield namespace
+
+
+@pytest.fixture
+def crowd():
+    """Processes that end with the test."""
+    processes = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()

@@ -15,16 +15,6 @@ SLOTS = 8
 RING_MOST = 64 << 20
 
 
-@pytest.fixture
-def crowd():
-    """Processes that end with the test."""
-    processes = []
-    yield processes
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
 def start(stage, ns, crowd, *flags, **options):
     crowd.append(spawn([stage / "cf-pcap", "-interface", "lo", *flags], ns, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, **options))

@@ -36,15 +36,6 @@ def ns():
         yield namespace
 
 
-@pytest.fixture
-def crowd():
-    processes = []
-    yield processes
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
 def without_kernels_slots():
     """PACKET_FANOUT is refused, as by a kernel before Linux 5.11. Loaded as root, without no_new_privs."""
     call = _seccomp.seccomp_syscall_resolve_name(b"setsockopt")
