@@ -19,7 +19,7 @@ int privilege_shield(void);
 
 /*
  * Is the shield there, and did the file give what it is made of? Root gets that from any exec: there is
- * nothing he could take from us.
+ * nothing he could take from us. True if it cannot be told.
  */
 bool privilege_is_the_files(void);
 

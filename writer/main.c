@@ -85,7 +85,7 @@ static void describe_place(struct format *format)
 	if (uname(&system) == 0)
 		snprintf(text, sizeof text, "%s %s", system.sysname, system.release);
 	format->system = text;
-	if (strcmp(format->interface, "any") == 0) {
+	if (format->kind == FORMAT_PCAPNG && strcmp(format->interface, "any") == 0) {
 		interfaces_describe(interfaces, sizeof interfaces);
 		format->description = interfaces;
 	}

@@ -230,7 +230,7 @@ static void examine(const struct ifaddrs *entry, const char *name, struct interf
 	if (is_link(entry) && is_named)
 		facts->is_loopback = is_loopback;
 	if (is_link(entry) && !is_named && (entry->ifa_flags & IFF_UP) != 0 && facts->tunnel[0] == '\0' &&
-	    tunnels_has(entry->ifa_name))
+	    tunnels_has(entry->ifa_name, hardware_type(entry->ifa_name)))
 		protocol_copy_text(facts->tunnel, sizeof facts->tunnel, entry->ifa_name);
 	if (is_named && entry->ifa_netmask != NULL && entry->ifa_netmask->sa_family == AF_INET &&
 	    facts->netmask == PCAP_NETMASK_UNKNOWN) {

@@ -38,15 +38,14 @@ static bool is_tunnels_driver(const char *driver)
 	return false;
 }
 
-bool tunnels_has(const char *interface)
+bool tunnels_has(const char *interface, int hardware_type)
 {
 	CLEANUP(cleanup_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
-	struct ifreq request = { 0 };
+	struct ifreq request = { .ifr_data = (char *)&driver };
 
-	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
-	if (ioctl(fd, SIOCGIFHWADDR, &request) == 0 && is_tunnels_type(request.ifr_hwaddr.sa_family))
+	if (is_tunnels_type(hardware_type))
 		return true;
-	request.ifr_data = (char *)&driver;
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
 	return ioctl(fd, SIOCETHTOOL, &request) == 0 && is_tunnels_driver(driver.driver);
 }

@@ -5,4 +5,4 @@
 #include <stdbool.h>
 
 /* Whether it puts its packets into others, or a VLAN tag before them. */
-bool tunnels_has(const char *interface);
+bool tunnels_has(const char *interface, int hardware_type);
