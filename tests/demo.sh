@@ -10,16 +10,15 @@ cd "$(dirname "$0")/.."
 [ "${1:-}" = in-namespace ] || exec unshare --net "$PWD/tests/demo.sh" in-namespace
 
 uid=2000
-server=''
-capture=''
 stage=$(mktemp -d)
 
 clean_up() {
 	trap '' HUP INT TERM # a signal that is still pending must not end the cleaning
-	for pid in $capture $server; do
-		kill "$pid" 2>/dev/null || true
+	jobs -p >"$stage/jobs" # not the variables: a signal may come before $! is kept in one
+	while read -r pid; do
+		kill -KILL "$pid" 2>/dev/null || true # a child that is not yet its program would lose another signal
 		wait "$pid" 2>/dev/null || true
-	done
+	done <"$stage/jobs"
 	rm -rf "$stage"
 }
 trap clean_up EXIT
@@ -47,7 +46,6 @@ echo 'Hello from the demo.' >"$stage/www/index.html"
 
 ip link set lo up
 busybox httpd -f -p 127.0.0.1:8080 -h "$stage/www" &
-server=$!
 wait_for fetch >/dev/null
 
 echo
@@ -59,7 +57,6 @@ wait_for test -s "$stage/capture.pcap"
 fetch
 kill -INT "$capture"
 wait "$capture"
-capture=''
 
 echo
 echo 'tcpdump -nr capture.pcap'

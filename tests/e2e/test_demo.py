@@ -51,3 +51,19 @@ def test_demo_leaves_nothing_when_interrupted(demo, folder, number):
     os.killpg(demo.pid, number)
     demo.communicate(timeout=30)
     wait_until(lambda: leftovers(demo, folder) == [])  # a helper that was just starting may be ending still
+
+
+@pytest.mark.parametrize("started", ['-h "$stage/www" &\n', '>"$stage/capture.pcap" &\n'], ids=["server", "capture"])
+def test_demo_leaves_nothing_when_interrupted_while_it_starts_a_process(folder, started):
+    """The signal comes before the new process is its program, and before the script has its number."""
+    script = (ROOT / "tests/demo.sh").read_text()
+    assert script.count(started) == 1
+    with tempfile.NamedTemporaryFile("w", dir=ROOT / "build", suffix=".sh") as copy:
+        copy.write(script.replace(started, started[:-1] + " kill -HUP $$\n"))
+        copy.flush()
+        process = subprocess.Popen(["unshare", "--net", "/bin/sh", copy.name, "in-namespace"],
+                                   env={**os.environ, "TMPDIR": folder}, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        process.communicate(timeout=60)
+        assert process.returncode == 1
+        wait_until(lambda: leftovers(process, folder) == [])

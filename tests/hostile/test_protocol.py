@@ -19,10 +19,12 @@ def driver(stage, attackers):
                    stdout=subprocess.DEVNULL)
     objects = [path for path in (build / "helper").glob("*.o") if path.name != "main.o"]
     target = attackers / "serve_driver"
-    subprocess.run(["gcc", "-D_GNU_SOURCE", "-w", "-static", *[f"-Wl,--wrap={name}" for name in WRAPS],
-                    "-I.", "-o", target, HERE / "serve_driver.c", *objects,
-                    *(build / "common").glob("*.o"), build / "sandbox/helper.o", "-lpcap", "-lcap"],
-                   check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
+    linked = subprocess.run(["gcc", "-D_GNU_SOURCE", "-w", "-static", *[f"-Wl,--wrap={name}" for name in WRAPS],
+                             "-I.", "-o", target, HERE / "serve_driver.c", *objects,
+                             *(build / "common").glob("*.o"), build / "sandbox/helper.o",
+                             build / "tail/headers_tails.o", "-lpcap", "-lcap"],
+                            check=False, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert linked.returncode == 0, linked.stderr
     give_capability(target, "cap_net_raw=p")
     return target
 
