@@ -65,22 +65,22 @@ HELPER = $(HELPER_SOURCES:%.c=$(BUILD)/%.o)
 READERS = formats/reader.c formats/pcap_reader.c formats/pcapng_reader.c
 WRITER_SOURCES = $(filter-out $(RULES) $(READERS),$(sort $(wildcard writer/*.c writer/*/*.c formats/*.c base/*.c)))
 WRITER = $(WRITER_SOURCES:%.c=$(BUILD)/%.o)
-# The desk's program: by itself it is `make collector`, which needs jansson, and on Linux libseccomp's headers.
+# The desk's program: by itself it is `make collector`, which needs libpcap and jansson, and on Linux libseccomp's headers.
 COLLECTOR_SOURCES = $(filter-out $(RULES),$(sort $(wildcard collector/*.c collector/*/*.c))) $(READERS) \
-	formats/pcapng_file.c base/clock.c base/flag.c base/log.c base/quantity.c
+	formats/pcapng_file.c base/clock.c base/flag.c base/line.c base/log.c base/quantity.c
 COLLECTOR = $(COLLECTOR_SOURCES:%.c=$(BUILD)/%.o)
 ifeq ($(shell uname -s),Linux)
-COLLECTOR_LINK = $(ALL_LDFLAGS) $(call LINK,$(JANSSON_LIBS))
-COLLECTOR_SANDBOX = $(BUILD)/common/sandbox.o $(BUILD)/sandbox/merger.o
+COLLECTOR_LINK = $(ALL_LDFLAGS) $(LOOKUP_WRAPS) $(call LINK,$(PCAP_LIBS) $(JANSSON_LIBS))
+COLLECTOR_BESIDES = $(BUILD)/common/sandbox.o $(BUILD)/sandbox/merger.o $(BUILD)/helper/no_modules.o
 else
-COLLECTOR_LINK = $(LDFLAGS) $(JANSSON_LIBS)
+COLLECTOR_LINK = $(LDFLAGS) $(PCAP_LIBS) $(JANSSON_LIBS)
 endif
 
 all: $(BUILD)/cf-pcap $(BUILD)/cf-pcap-collect
 
 collector: $(BUILD)/cf-pcap-collect
 
-$(BUILD)/cf-pcap-collect: $(COLLECTOR) $(COLLECTOR_SANDBOX)
+$(BUILD)/cf-pcap-collect: $(COLLECTOR) $(COLLECTOR_BESIDES)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -o $@ $^ $(COLLECTOR_LINK)
 
@@ -225,7 +225,8 @@ check-kernels:
 
 # Everything but the two main()s, for the tests that call functions: built apart, without LTO,
 # because no archive of every compiler's LTO objects can be linked.
-SOURCES_TESTED = $(sort $(filter-out %/main.c,$(wildcard common/*.c) $(HELPER_SOURCES) $(WRITER_SOURCES) $(COLLECTOR_SOURCES)))
+# collector/extcap/filter.c answers the same calls of libpcap as the helper does.
+SOURCES_TESTED = $(sort $(filter-out %/main.c collector/extcap/filter.c,$(wildcard common/*.c) $(HELPER_SOURCES) $(WRITER_SOURCES) $(COLLECTOR_SOURCES)))
 TESTED = $(patsubst %.c,$(BUILD)/tested/%.o,$(SOURCES_TESTED))
 
 # cmocka is a shared library only.
@@ -275,7 +276,7 @@ $(FUZZ_BUILD)/tested.a: $(FUZZ_TESTED)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
-$(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/libpcap_calls.o $(FUZZ_BUILD)/tested.a \
+$(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/helper/libpcap_calls.o $(FUZZ_BUILD)/helper/no_modules.o $(FUZZ_BUILD)/tested.a \
 		$(BUILD)/tail/headers_tails.o
 	$(SAY) LD $@
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(SOCKET_WRAPS) $(LOOKUP_WRAPS) -o $@ -Wl,--start-group $^ \

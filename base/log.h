@@ -25,6 +25,12 @@ struct log_field {
 void log_enable_debug(void);
 
 /*
+ * From now on only errors are written, as "message: value, value" without time and keys, and one that says the same
+ * as the last one is left out: for a window that shows what came on stderr.
+ */
+void log_only_errors(void);
+
+/*
  * Gets stderr ready, where it is a pipe or a terminal and the system lets us, for writes that never block.
  * To be called once, before anything is logged.
  */
@@ -50,11 +56,3 @@ void log_progress(const char *text);
 
 /* RFC 3339 with milliseconds, in UTC, as in every message: LOG_TIME_SIZE bytes. */
 void log_time(char *text, const struct timespec *time);
-
-/*
- * Formats value as slog's TextHandler does: as it is, or quoted with Go's escapes if it is
- * empty or holds a space, '=', '"' or anything not printable. Always NUL-terminated. Returns
- * the length.
- */
-size_t log_quote(char *out, size_t size, const char *value);
-

@@ -25,6 +25,8 @@
 #include "collector/desk/files.h"
 #include "collector/desk/flags.h"
 #include "collector/desk/targets.h"
+#include "collector/extcap/extcap.h"
+#include "collector/extcap/install.h"
 #include "collector/merge/merger.h"
 #include "platform.h"
 #include "sandbox_rules.h"
@@ -187,6 +189,7 @@ static int collect(const struct collect_options *options, const struct targets *
 		return fail("uname", strerror(errno));
 	snprintf(system_text, sizeof system_text, "%s %s", system.sysname, system.release);
 	merger_options.shows_progress = shows_progress(output);
+	merger_options.tells_failures = options->fifo != NULL;
 	merger = start_merger(&merger_options, output, &desk.control);
 	if (merger < 0)
 		return EXIT_FAILED;
@@ -202,8 +205,10 @@ static int collect(const struct collect_options *options, const struct targets *
 	return status == 0 && targets->missing > 0 ? EXIT_NOT_WHOLE : status;
 }
 
-static int answer_at_once(const struct collect_options *options)
+static int answer_at_once(const struct collect_options *options, const char *program)
 {
+	if (options->install_extcap)
+		return install_extcap(program) == 0 ? 0 : EXIT_FAILED;
 	if (options->help)
 		collect_flags_print_help();
 	else
@@ -222,19 +227,40 @@ static bool has_standard_descriptors(void)
 	return true;
 }
 
+/* Returns an exit status, or -1: options say what is to be captured. */
+static int read_command_line(struct collect_options *options, int argc, char *const *argv)
+{
+	if (!extcap_is_asked(argc, argv)) {
+		if (collect_flags_parse(options, argc, argv) != 0)
+			return EXIT_USAGE;
+		return options->help || options->version || options->install_extcap ? answer_at_once(options, argv[0]) : -1;
+	}
+	log_only_errors();
+	switch (extcap_answer(options, argc, argv)) {
+	case EXTCAP_CAPTURE:
+		return -1;
+	case EXTCAP_ANSWERED:
+		return 0;
+	case EXTCAP_USAGE:
+		return EXIT_USAGE;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct collect_options options;
 	struct targets targets = { 0 };
-	int status = EXIT_FAILED;
+	int status;
 
 	if (!has_standard_descriptors())
 		return EXIT_FAILED;
 	log_open();
-	if (collect_flags_parse(&options, argc, argv) != 0)
-		return EXIT_USAGE;
-	if (options.help || options.version)
-		return answer_at_once(&options);
+	status = read_command_line(&options, argc, argv);
+	if (status >= 0)
+		return status;
+	status = EXIT_FAILED;
 	if (options.verbose)
 		log_enable_debug();
 	if (targets_find(&targets, &options) == 0)

@@ -13,7 +13,6 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/ether.h>
-#include <pcap/pcap.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -251,16 +250,3 @@ int __wrap_ether_hostton(const char *name, struct ether_addr *address)
 	memcpy(address, answer.entry[0].address.ethernet, sizeof *address);
 	return error;
 }
-
-/*
- * libpcap's capture modules that cf-pcap does not offer: with these entry points defined, the linker
- * leaves theirs, and the libraries they drag in, out of the helper.
- */
-#define NO_MODULE(name)                                                      \
-	pcap_t *name##_create(const char *device, char *error, int *is_ours) \
-	{ return (void)device, (void)error, *is_ours = 0, NULL; }            \
-	int name##_findalldevs(void *list, char *error)                      \
-	{ return (void)list, (void)error, 0; }
-
-NO_MODULE(bt) NO_MODULE(bt_monitor) NO_MODULE(dbus)
-NO_MODULE(netfilter) NO_MODULE(rdmasniff) NO_MODULE(usb)

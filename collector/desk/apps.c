@@ -9,11 +9,18 @@
 
 #include "base/log.h"
 #include "command.h"
+#include "common/cleanup.h"
 
 #define GUID_SIZE 64
+#define GUID_ANSWER_MOST 4096 /* bytes: what cf says when it fails is longer */
 #define PROCESS_DEFAULT "web"
 /* It becomes a part of a path. */
 #define PROCESS_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+static void free_bytes(char **bytes)
+{
+	free(*bytes);
+}
 
 static int fail(const char *message, const char *app)
 {
@@ -21,40 +28,57 @@ static int fail(const char *message, const char *app)
 	return -1;
 }
 
-/* Without what ends the line. It becomes a part of a path: nothing else is let through. */
-static int check_guid(char *guid)
+/* It becomes a part of a path: nothing else is let through. */
+static int take_guid(char guid[GUID_SIZE], const char *answer)
 {
-	guid[strcspn(guid, "\r\n")] = '\0';
-	return *guid != '\0' && guid[strspn(guid, "0123456789abcdefABCDEF-")] == '\0' ? 0 : -1;
+	const size_t length = strcspn(answer, "\r\n");
+
+	if (length == 0 || length >= GUID_SIZE || strspn(answer, "0123456789abcdefABCDEF-") != length)
+		return -1;
+	memcpy(guid, answer, length);
+	guid[length] = '\0';
+	return 0;
 }
 
-static int ask_guid(char *guid, const char *app)
+static int ask_guid(char guid[GUID_SIZE], const char *app)
 {
 	char *words[] = { "cf", "app", (char *)(uintptr_t)app, "--guid", NULL };
+	char answer[GUID_ANSWER_MOST];
 
-	if (command_ask(words, guid, GUID_SIZE) < 0)
+	if (command_ask(words, answer, sizeof answer) < 0)
 		return -1;
-	return check_guid(guid) == 0 ? 0 : fail("cf did not answer with the app's guid", app);
+	return take_guid(guid, answer) == 0 ? 0 : fail("cf did not answer with the app's guid", app);
 }
 
-static int ask_instances(struct instance *instances, const char *app, const char *process)
+static int check_names(const char *app, const char *process)
+{
+	if (targets_check_name(app, TARGET_PLACE_SIZE, "app") != 0 ||
+	    targets_check_name(process, TARGET_PROCESS_SIZE, "-process") != 0)
+		return -1;
+	if (process[strspn(process, PROCESS_LETTERS)] != '\0')
+		return fail("a process type has letters, digits, \"-\", \"_\" and \".\"", app);
+	return 0;
+}
+
+int apps_ask_instances(struct instance instances[INSTANCES_MOST], const char *app, const char *process)
 {
 	char guid[GUID_SIZE], path[GUID_SIZE + TARGET_PROCESS_SIZE + 32];
 	char *words[] = { "cf", "curl", "--fail", path, NULL };
-	char *json = malloc(INSTANCES_JSON_MOST);
+	CLEANUP(free_bytes) char *json = malloc(INSTANCES_JSON_MOST);
 	ssize_t length;
-	int count = -1;
+	int count;
 
+	process = process != NULL ? process : PROCESS_DEFAULT;
 	if (json == NULL)
 		return fail("there is no memory", app);
-	if (ask_guid(guid, app) == 0) {
-		snprintf(path, sizeof path, "/v3/apps/%s/processes/%s/stats", guid, process);
-		length = command_ask(words, json, INSTANCES_JSON_MOST);
-		if (length >= 0 && (count = instances_read(json, (size_t)length, instances)) < 0)
-			fail("cf did not answer with the app's instances", app);
-	}
-	free(json);
-	return count;
+	if (check_names(app, process) != 0 || ask_guid(guid, app) != 0)
+		return -1;
+	snprintf(path, sizeof path, "/v3/apps/%s/processes/%s/stats", guid, process);
+	length = command_ask(words, json, INSTANCES_JSON_MOST);
+	if (length < 0)
+		return -1;
+	count = instances_read(json, (size_t)length, instances);
+	return count >= 0 ? count : fail("cf did not answer with the app's instances", app);
 }
 
 static void describe(struct target *target, const struct instance *instance)
@@ -114,21 +138,15 @@ static void look_for_missing(struct targets *targets, const struct collect_optio
 int apps_add(struct targets *targets, const struct collect_options *options, const char *app)
 {
 	const char *process = options->process != NULL ? options->process : PROCESS_DEFAULT;
-	struct instance *instances;
+	struct instance *instances = calloc(INSTANCES_MOST, sizeof *instances);
 	struct target model = { 0 };
 	int count, result = 0;
 
-	if (targets_check_name(app, sizeof model.place, "app") != 0 ||
-	    targets_check_name(process, sizeof model.process, "-process") != 0)
-		return -1;
-	if (process[strspn(process, PROCESS_LETTERS)] != '\0')
-		return fail("a process type has letters, digits, \"-\", \"_\" and \".\"", app);
-	snprintf(model.place, sizeof model.place, "%s", app);
-	snprintf(model.process, sizeof model.process, "%s", process);
-	instances = calloc(INSTANCES_MOST, sizeof *instances);
 	if (instances == NULL)
 		return fail("there is no memory", app);
-	count = ask_instances(instances, app, process);
+	count = apps_ask_instances(instances, app, process);
+	snprintf(model.place, sizeof model.place, "%s", app);
+	snprintf(model.process, sizeof model.process, "%s", process);
 	for (int i = 0; i < count && result == 0; i++)
 		result = add_instance(targets, options, &model, &instances[i]);
 	if (count >= 0)

@@ -7,3 +7,6 @@
 
 /* Adds the instances of this app that run and were asked for. Returns 0, or -1 after an ERROR line. */
 int apps_add(struct targets *targets, const struct collect_options *options, const char *app);
+
+/* Asks for all instances; process may be NULL. Returns how many, or -1 after an ERROR line. */
+int apps_ask_instances(struct instance instances[INSTANCES_MOST], const char *app, const char *process);

@@ -198,13 +198,13 @@ ssize_t command_ask(char *const *words, char *out, size_t size)
 	close(command.out);
 	close(command.err);
 	status = reap(&command);
-	if (answer.length >= size)
-		return fail("a command's answer is too long", words[0], "");
-	out[answer.length] = '\0';
+	out[answer.length < size ? answer.length : size - 1] = '\0';
 	answer.err[answer.err_length] = '\0';
 	if (!in_time)
 		return fail("a command takes too long", words[0], answer.err);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return fail("a command failed", words[0], answer.err[0] != '\0' ? answer.err : out);
+	if (answer.length >= size)
+		return fail("a command's answer is too long", words[0], "");
 	return (ssize_t)answer.length;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "collector/platform.h"
 
+#define FIFO_LIMIT_MS 10000
+#define FIFO_RETRY_MS 10
 #define MODE 0600 /* packets are nobody else's business */
 
 static int fail(const char *message, const char *file, const char *reason)
@@ -74,6 +78,20 @@ static int open_stdout(void)
 	return platform_nonblocking(STDOUT_FILENO);
 }
 
+/* Wireshark makes it and opens its end a little later: until then there is nobody to write to. */
+static int open_fifo(const char *name)
+{
+	const int64_t deadline = clock_ms() + FIFO_LIMIT_MS;
+	int fd;
+
+	while ((fd = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 && errno == ENXIO && clock_ms() < deadline)
+		poll(NULL, 0, FIFO_RETRY_MS);
+	if (fd < 0)
+		return fail("cannot open the FIFO", name, strerror(errno));
+	platform_enlarge_pipe(fd, PLATFORM_PIPE_MOST);
+	return fd;
+}
+
 /* The oldest is removed when there is one more than are kept. */
 static void keep_last(struct files *files, const char *name)
 {
@@ -104,6 +122,8 @@ int files_next(struct files *files)
 int files_open(struct files *files, const struct collect_options *options)
 {
 	*files = (struct files){ .options = options };
+	if (options->fifo != NULL)
+		return open_fifo(options->fifo);
 	if (options->output == NULL)
 		return open_stdout();
 	if (!are_rotated(options))

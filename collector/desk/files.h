@@ -15,7 +15,7 @@ struct files {
 	uint64_t number; /* of the last one */
 };
 
-/* The first one, or stdout; nonblocking if it is a pipe. Returns a descriptor, or -1 after an ERROR line. */
+/* The first one, a FIFO, or stdout; nonblocking if it is a pipe. Returns a descriptor, or -1 after an ERROR line. */
 int files_open(struct files *files, const struct collect_options *options);
 
 /* The next one; one that is too many is removed. The same. */

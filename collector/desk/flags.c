@@ -46,6 +46,7 @@ static const struct flag FLAGS[] = {
 	  "how long a packet waits for others (default 500ms)" },
 	{ "memory", FLAG_SIZE, FIELD(memory), 1u << 20, UINT64_MAX >> 1, "S", "for what waits (default 64M)" },
 	ON("reconnect", reconnect, "start a capture again that broke off"),
+	ON("install-extcap", install_extcap, "put a link where Wireshark looks for it, and end"),
 	ON("v", verbose, "debug messages"),
 	ON("version", version, "print the version and end"),
 	ON("help", help, "print this and end"),
@@ -132,7 +133,7 @@ static int check(const struct collect_options *options)
 {
 	const bool has_hosts = options->host_count > 0 || options->hosts_file != NULL;
 
-	if (options->help || options->version)
+	if (options->help || options->version || options->install_extcap)
 		return 0;
 	if (options->interfaces == NULL)
 		return flag_reject("-interface is required, see -help", "-interface", "");

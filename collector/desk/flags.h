@@ -23,9 +23,10 @@ struct collect_options {
 	bool nano, cooked_v1, no_promisc, no_ssh_guard, headers_only;
 	char filter[COLLECT_FILTER_SIZE];
 	const char *output; /* NULL: stdout */
+	const char *fifo;   /* to be opened for writing, before output is looked at; NULL: none */
 	uint64_t rotate_size, keep, count, max_size, memory; /* 0: not given, as the next */
 	uint64_t rotate_every, duration, window;             /* nanoseconds */
-	bool reconnect, verbose, version, help;
+	bool reconnect, verbose, install_extcap, version, help;
 };
 
 /* Fills *options. Returns 0, or -1 after one ERROR line. */

@@ -23,6 +23,7 @@ struct merger_options {
 	uint64_t rotate_size;
 	uint64_t rotate_every;
 	bool shows_progress;
+	bool tells_failures; /* as errors, too */
 	const char *system, *application;
 };
 

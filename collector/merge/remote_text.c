@@ -19,7 +19,7 @@ void remote_text_begin(struct remote_text *text)
 	text->is_held = true;
 	text->refused = false;
 	text->packets = UINT64_MAX;
-	text->last[0] = '\0';
+	text->last[0] = text->error[0] = '\0';
 }
 
 /* As cf-pcap and the platform's tool end, and as tcpdump does. */
@@ -34,11 +34,21 @@ static void take_packets(struct remote_text *text, const char *line)
 		text->packets = strtoull(line, NULL, 10);
 }
 
+static void take_error(struct remote_text *text, const char *line)
+{
+	static const char LEVEL[] = " level=ERROR msg=";
+	const char *found = strstr(line, LEVEL);
+
+	if (found != NULL)
+		snprintf(text->error, sizeof text->error, "%.*s", (int)sizeof text->error - 1, found + sizeof LEVEL - 1);
+}
+
 static void judge(struct remote_text *text, const char *line)
 {
 	for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++)
 		text->refused |= strstr(line, REFUSALS[i]) != NULL;
 	take_packets(text, line);
+	take_error(text, line);
 	if (*line != '\0')
 		snprintf(text->last, sizeof text->last, "%.*s", (int)sizeof text->last - 1, line);
 }

@@ -20,6 +20,7 @@ struct remote_text {
 	bool refused;       /* it does not know a flag */
 	uint64_t packets;   /* that it says to have written; UINT64_MAX: it has not said */
 	char last[256];     /* line that was not empty */
+	char error[256];    /* what the last ERROR line of a cf-pcap says, "" if there was none */
 	int64_t second;     /* of the lines that were counted */
 	unsigned int lines; /* relayed in it */
 	uint64_t left_out;  /* lines */

@@ -146,11 +146,14 @@ static void take_statistics(struct stream *stream, struct catalog *catalog, stru
 /* The beginning of what is no capture: often it says what went wrong. */
 static void quote(struct stream *stream)
 {
-	const char *at = (const char *)stream->queue.bytes + stream->queue.begin;
-	size_t length = queue_length(&stream->queue);
-	char text[QUOTED_MOST];
+	const size_t all = queue_length(&stream->queue), length = all < QUOTED_MOST ? all : QUOTED_MOST;
+	char text[QUOTED_MOST], line[QUOTED_MOST];
 
-	catalog_plain(text, sizeof text, (struct reader_text){ at, length < QUOTED_MOST ? length : QUOTED_MOST });
+	memcpy(line, stream->queue.bytes + stream->queue.begin, length);
+	for (size_t i = 0; i < length; i++)
+		if (line[i] == '\n' || line[i] == '\r')
+			line[i] = ' ';
+	catalog_plain(text, sizeof text, (struct reader_text){ line, length });
 	snprintf(stream->why, sizeof stream->why, "%s: %s", stream->queue.reader.why, text);
 }
 
@@ -223,6 +226,8 @@ static const char *why_not_whole(const struct stream *stream)
 {
 	if (stream->broken != NULL)
 		return stream->broken;
+	if (stream->text.error[0] != '\0')
+		return stream->text.error;
 	if (!stream->began && stream->text.last[0] != '\0')
 		return stream->text.last;
 	if (!stream->began)

@@ -71,21 +71,42 @@ static void write_lag(char *text, size_t size, const struct stream *stream)
 		snprintf(text, size, "%lldms", (long long)(stream->least_lag_ns / 1000000));
 }
 
+static bool is_whole(const struct stream *stream)
+{
+	return !stream->was_broken && stream->ending == ENDING_WHOLE;
+}
+
+static const char *reason_of(const struct stream *stream)
+{
+	return is_whole(stream) ? "-" : stream->why[0] != '\0' ? stream->why : stream->text.last;
+}
+
 static void tell_stream(const struct stream *stream)
 {
-	const bool whole = !stream->was_broken && stream->ending == ENDING_WHOLE;
 	char lag[32], name[WIRE_NAME_SIZE + WIRE_INTERFACE_SIZE + 1];
 
 	snprintf(name, sizeof name, "%s %s", stream->facts.name, stream->facts.interface);
 	write_lag(lag, sizeof lag, stream);
-	log_record(whole ? LOG_INFO : LOG_WARN, "stream ended",
+	log_record(is_whole(stream) ? LOG_INFO : LOG_WARN, "stream ended",
 		   LOG_FIELDS(LOG_TEXT("stream", name), LOG_NUMBER("packets", stream->packets),
 			      LOG_NUMBER("bytes", stream->bytes), LOG_NUMBER("dropped", stream->dropped),
 			      LOG_NUMBER("late", stream->late), LOG_NUMBER("late-ms", stream->latest_ns / 1000000),
 			      LOG_TEXT("lag", lag), LOG_NUMBER("cut", stream->cut),
 			      LOG_NUMBER("messages-left-out", stream->text.left_out),
 			      LOG_TEXT("whole", stream->was_broken && stream->ending == ENDING_WHOLE ? "no" : ENDINGS[stream->ending]),
-			      LOG_TEXT("reason", whole ? "-" : stream->why[0] != '\0' ? stream->why : stream->text.last)));
+			      LOG_TEXT("reason", reason_of(stream))));
+}
+
+/* For whoever is shown only errors. That nobody reads any more is none. */
+static void tell_failure(const struct merger *merger, const struct stream *stream)
+{
+	char name[WIRE_NAME_SIZE + WIRE_INTERFACE_SIZE + 1];
+
+	if (!merger->options->tells_failures || merger->closed)
+		return;
+	snprintf(name, sizeof name, "%s %s", stream->facts.name, stream->facts.interface);
+	log_record(LOG_ERROR, stream->packets > 0 || stream->was_broken ? "a capture is not whole" : "cannot capture",
+		   LOG_FIELDS(LOG_TEXT("stream", name), LOG_TEXT("reason", reason_of(stream))));
 }
 
 /* Clocks are never corrected: who reads the file is to know. */
@@ -120,7 +141,9 @@ bool tally_summary(struct merger *merger)
 			continue;
 		}
 		tell_stream(stream);
-		whole &= !stream->was_broken && stream->ending == ENDING_WHOLE;
+		if (!is_whole(stream))
+			tell_failure(merger, stream);
+		whole &= is_whole(stream);
 	}
 	tell_of_clocks(merger);
 	log_record(LOG_INFO, "stopped collecting",

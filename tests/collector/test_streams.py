@@ -154,7 +154,7 @@ def test_text_in_front_of_a_stream_is_quoted_and_moves_no_cursor(collector, plac
     streams.send("a", b"FAILED\x1b[1A\nApp not found\n")
     streams.close()
     result = streams.end()
-    assert result.status == 3 and 'FAILED?[1A?App not found' in result.messages and "\x1b" not in result.messages
+    assert result.status == 3 and 'FAILED?[1A App not found' in result.messages and "\x1b" not in result.messages
 
 
 def test_text_behind_a_whole_stream_does_no_harm(collector, place):

@@ -2,7 +2,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "base/log.h"
+#include "base/line.h"
 #include "fuzz.h"
 
 static bool is_raw_control(unsigned char byte)
@@ -22,6 +22,26 @@ static void expect_closed_quotes(const char *text, size_t length)
 	}
 }
 
+static size_t quote(char *out, size_t size, const char *value)
+{
+	struct line line = { out, size, 0 };
+
+	out[0] = '\0';
+	line_append_value(&line, value);
+	return line.length;
+}
+
+/* In words it is one line, of nothing that moves a cursor. */
+static void expect_plain_words(const char *value, char *out, size_t size)
+{
+	struct line line = { out, size, 0 };
+
+	out[0] = '\0';
+	line_append_words(&line, value);
+	for (size_t i = 0; i < line.length; i++)
+		PROMISE(!is_raw_control((unsigned char)out[i]));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t most = 4 * size + 3, length;
@@ -31,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 0)
 		memcpy(value, data, size);
 	value[size] = '\0';
-	length = log_quote(out, most, value);
+	length = quote(out, most, value);
 	PROMISE(length == strlen(out) && length >= strlen(value));
 	for (size_t i = 0; i < length; i++)
 		PROMISE(!is_raw_control((unsigned char)out[i]));
@@ -39,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		expect_closed_quotes(out, length);
 	else
 		PROMISE(strcmp(out, value) == 0 && strpbrk(out, " =\"") == NULL);
-	PROMISE(log_quote(out, size / 2 + 1, value) <= size / 2);
+	PROMISE(quote(out, size / 2 + 1, value) <= size / 2);
+	expect_plain_words(value, out, most);
 	free(value);
 	free(out);
 	return 0;

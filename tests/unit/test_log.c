@@ -1,4 +1,4 @@
-/* base/log.c: lines as Go's log/slog TextHandler writes them. */
+/* base/log.c, line.c: lines as Go's log/slog TextHandler writes them. */
 #include "base/log.h"
 
 #include <fcntl.h>
@@ -6,21 +6,32 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/line.h"
 #include "scratch.h"
 
 struct quoted {
 	const char *value, *expected;
 };
 
+static size_t quote(char *out, size_t size, const char *value)
+{
+	struct line line = { out, size, 0 };
+
+	out[0] = '\0';
+	line_append_value(&line, value);
+	return line.length;
+}
+
 static void assert_quoted(const struct quoted *cases, size_t count)
 {
 	char out[256];
 
 	for (size_t i = 0; i < count; i++) {
-		assert_int_equal(log_quote(out, sizeof out, cases[i].value), strlen(cases[i].expected));
+		assert_int_equal(quote(out, sizeof out, cases[i].value), strlen(cases[i].expected));
 		assert_string_equal(out, cases[i].expected);
 	}
 }
@@ -141,11 +152,11 @@ static void what_does_not_fit_is_cut_and_terminated(void **state)
 
 	(void)state;
 	memset(out, 'x', sizeof out);
-	assert_int_equal(log_quote(out, sizeof out, "123456789"), 7);
+	assert_int_equal(quote(out, sizeof out, "123456789"), 7);
 	assert_string_equal(out, "1234567");
-	assert_int_equal(log_quote(out, sizeof out, "12 456789"), 7);
+	assert_int_equal(quote(out, sizeof out, "12 456789"), 7);
 	assert_string_equal(out, "\"12 456");
-	assert_int_equal(log_quote(out, 1, "1"), 0);
+	assert_int_equal(quote(out, 1, "1"), 0);
 	assert_string_equal(out, "");
 }
 
@@ -240,6 +251,33 @@ static void a_message_erases_the_progress_line_first(void **state)
 	output = scratch_end_capture();
 	assert_ptr_equal(strstr(output, "\r\033[K1 packets\r\033[K2 packets\r\033[Ktime="), output);
 	assert_matches(strstr(output, "time="), "msg=done\n$");
+}
+
+/* What is written of these two, in a process of its own: it cannot be undone. */
+static const char *errors_only(void)
+{
+	scratch_begin_capture(STDERR_FILENO);
+	if (fork() == 0) {
+		log_only_errors();
+		log_record(LOG_WARN, "late", LOG_NO_FIELDS);
+		log_record(LOG_ERROR, "a command failed",
+			   LOG_FIELDS(LOG_TEXT("command", "cf"), LOG_TEXT("empty", ""), LOG_NUMBER("status", 1),
+				      LOG_TEXT("reason", "FAILED\nNot \"logged\" in.\033[31m\r\n")));
+		log_record(LOG_ERROR, "plain", LOG_NO_FIELDS);
+		log_record(LOG_ERROR, "cannot capture", LOG_FIELDS(LOG_TEXT("stream", "a"), LOG_TEXT("reason", "off")));
+		log_record(LOG_ERROR, "cannot capture", LOG_FIELDS(LOG_TEXT("stream", "b"), LOG_TEXT("reason", "off")));
+		log_record(LOG_ERROR, "cannot capture", LOG_FIELDS(LOG_TEXT("stream", "c"), LOG_TEXT("reason", "gone")));
+		_exit(0);
+	}
+	assert_true(wait(NULL) > 0);
+	return scratch_end_capture();
+}
+
+static void errors_for_a_window_are_words_and_each_is_told_once(void **state)
+{
+	(void)state;
+	assert_string_equal(errors_only(), "a command failed: cf, 1, FAILED Not \"logged\" in. [31m\nplain\n"
+					   "cannot capture: a, off\ncannot capture: c, gone\n");
 }
 
 #define PIPE_SIZE 65536
@@ -360,6 +398,7 @@ int main(void)
 		cmocka_unit_test(a_record_without_fields_ends_after_its_message),
 		cmocka_unit_test(an_overlong_record_is_cut_to_one_line),
 		cmocka_unit_test(a_message_erases_the_progress_line_first),
+		cmocka_unit_test(errors_for_a_window_are_words_and_each_is_told_once),
 		cmocka_unit_test(what_a_full_pipe_does_not_take_is_left_out_and_counted),
 		cmocka_unit_test(a_line_that_was_cut_is_ended_before_the_next),
 		cmocka_unit_test(patience_is_for_all_messages_together),
