@@ -22,11 +22,6 @@ static void free_json(json_t **json)
 	json_decref(*json);
 }
 
-static void free_bytes(char **bytes)
-{
-	free(*bytes);
-}
-
 static int fail(const char *message, const char *reason)
 {
 	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("reason", reason)));
@@ -90,30 +85,43 @@ static int read_config(char *config, size_t *length)
 
 static int ask_space(char guid[APP_NAMES_GUID_SIZE])
 {
-	CLEANUP(free_bytes) char *config = malloc(CONFIG_MOST);
+	char *config = malloc(CONFIG_MOST);
 	size_t length;
+	int result;
 
 	if (config == NULL)
 		return fail("there is no memory", "");
-	if (read_config(config, &length) != 0)
+	result = read_config(config, &length);
+	if (result == 0 && app_names_read_space(guid, config, length) != 0)
+		result = fail("cf is not at a space", "see cf target -s");
+	free(config);
+	return result;
+}
+
+/* Into json, of ANSWER_MOST bytes. Returns its length, or -1 after an ERROR line. */
+static ssize_t ask_apps(char *json)
+{
+	char guid[APP_NAMES_GUID_SIZE], path[APP_NAMES_GUID_SIZE + 96];
+	char *words[] = { "cf", "curl", "--fail", path, NULL };
+
+	if (ask_space(guid) != 0)
 		return -1;
-	return app_names_read_space(guid, config, length) == 0 ? 0 : fail("cf is not at a space", "see cf target -s");
+	snprintf(path, sizeof path, "/v3/apps?space_guids=%s&order_by=name&per_page=" TEXT_OF(APP_NAMES_MOST), guid);
+	return command_ask(words, json, ANSWER_MOST);
 }
 
 int app_names_ask(struct app_names *names)
 {
-	CLEANUP(free_bytes) char *json = malloc(ANSWER_MOST);
-	char guid[APP_NAMES_GUID_SIZE], path[APP_NAMES_GUID_SIZE + 96];
-	char *words[] = { "cf", "curl", "--fail", path, NULL };
+	char *json = malloc(ANSWER_MOST);
 	ssize_t length;
+	int result;
 
 	if (json == NULL)
 		return fail("there is no memory", "");
-	if (ask_space(guid) != 0)
-		return -1;
-	snprintf(path, sizeof path, "/v3/apps?space_guids=%s&order_by=name&per_page=" TEXT_OF(APP_NAMES_MOST), guid);
-	length = command_ask(words, json, ANSWER_MOST);
-	if (length < 0)
-		return -1;
-	return app_names_read(names, json, (size_t)length) == 0 ? 0 : fail("cf did not answer with the space's apps", "");
+	length = ask_apps(json);
+	result = length < 0 ? -1 : app_names_read(names, json, (size_t)length);
+	if (length >= 0 && result != 0)
+		fail("cf did not answer with the space's apps", "");
+	free(json);
+	return result;
 }

@@ -9,18 +9,12 @@
 
 #include "base/log.h"
 #include "command.h"
-#include "common/cleanup.h"
 
 #define GUID_SIZE 64
 #define GUID_ANSWER_MOST 4096 /* bytes: what cf says when it fails is longer */
 #define PROCESS_DEFAULT "web"
 /* It becomes a part of a path. */
 #define PROCESS_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
-
-static void free_bytes(char **bytes)
-{
-	free(*bytes);
-}
 
 static int fail(const char *message, const char *app)
 {
@@ -60,25 +54,35 @@ static int check_names(const char *app, const char *process)
 	return 0;
 }
 
-int apps_ask_instances(struct instance instances[INSTANCES_MOST], const char *app, const char *process)
+/* Into json, of INSTANCES_JSON_MOST bytes. Returns its length, or -1 after an ERROR line. */
+static ssize_t ask_stats(char *json, const char *app, const char *process)
 {
 	char guid[GUID_SIZE], path[GUID_SIZE + TARGET_PROCESS_SIZE + 32];
 	char *words[] = { "cf", "curl", "--fail", path, NULL };
-	CLEANUP(free_bytes) char *json = malloc(INSTANCES_JSON_MOST);
-	ssize_t length;
-	int count;
 
-	process = process != NULL ? process : PROCESS_DEFAULT;
-	if (json == NULL)
-		return fail("there is no memory", app);
-	if (check_names(app, process) != 0 || ask_guid(guid, app) != 0)
+	if (ask_guid(guid, app) != 0)
 		return -1;
 	snprintf(path, sizeof path, "/v3/apps/%s/processes/%s/stats", guid, process);
-	length = command_ask(words, json, INSTANCES_JSON_MOST);
-	if (length < 0)
+	return command_ask(words, json, INSTANCES_JSON_MOST);
+}
+
+int apps_ask_instances(struct instance instances[INSTANCES_MOST], const char *app, const char *process)
+{
+	int count = -1;
+	ssize_t length;
+	char *json;
+
+	process = process != NULL ? process : PROCESS_DEFAULT;
+	if (check_names(app, process) != 0)
 		return -1;
-	count = instances_read(json, (size_t)length, instances);
-	return count >= 0 ? count : fail("cf did not answer with the app's instances", app);
+	json = malloc(INSTANCES_JSON_MOST);
+	if (json == NULL)
+		return fail("there is no memory", app);
+	length = ask_stats(json, app, process);
+	if (length >= 0 && (count = instances_read(json, (size_t)length, instances)) < 0)
+		fail("cf did not answer with the app's instances", app);
+	free(json);
+	return count;
 }
 
 static void describe(struct target *target, const struct instance *instance)

@@ -82,21 +82,19 @@ static int put_link(const char *path, const char *own)
 int install_extcap(const char *program)
 {
 	const char *home = getenv("HOME");
-	char own[PATH_MAX], path[PATH_MAX];
+	char own[PATH_MAX], folder[PATH_MAX], link[PATH_MAX];
 
 	if (home == NULL || *home != '/')
 		return fail("your home is not known", "HOME", "it is not set");
 	if (find_itself(program, own) != 0)
 		return -1;
 	for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++) {
-		if (snprintf(path, sizeof path, "%s/%s", home, PLACES[i].folder) >= (int)(sizeof path - sizeof "/" NAME))
+		if (snprintf(folder, sizeof folder, "%s/%s", home, PLACES[i].folder) >= PATH_MAX ||
+		    snprintf(link, sizeof link, "%s/%s", folder, NAME) >= PATH_MAX)
 			return fail("a name that is too long", home, "");
-		if (make_folders(path) != 0)
+		if (make_folders(folder) != 0 || put_link(link, own) != 0)
 			return -1;
-		strcat(path, "/" NAME);
-		if (put_link(path, own) != 0)
-			return -1;
-		printf("%s: %s\n", PLACES[i].versions, path);
+		printf("%s: %s\n", PLACES[i].versions, link);
 	}
 	return fflush(stdout) == 0 ? 0 : fail("cannot write to stdout", "stdout", strerror(errno));
 }

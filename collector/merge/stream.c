@@ -147,10 +147,10 @@ static void take_statistics(struct stream *stream, struct catalog *catalog, stru
 static void quote(struct stream *stream)
 {
 	const size_t all = queue_length(&stream->queue), length = all < QUOTED_MOST ? all : QUOTED_MOST;
-	char text[QUOTED_MOST], line[QUOTED_MOST];
+	char text[QUOTED_MOST], line[QUOTED_MOST] = "";
 
 	memcpy(line, stream->queue.bytes + stream->queue.begin, length);
-	for (size_t i = 0; i < length; i++)
+	for (size_t i = 0; i < sizeof line; i++)
 		if (line[i] == '\n' || line[i] == '\r')
 			line[i] = ' ';
 	catalog_plain(text, sizeof text, (struct reader_text){ line, length });
