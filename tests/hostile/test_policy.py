@@ -227,6 +227,12 @@ def test_payload_asked_for_where_it_is_not_allowed_is_an_error_that_names_the_op
     assert_refused(run([folder / "cf-pcap", *CAPTURE, "-headers-only=false"], ns), b"the operator's policy allows headers only")
 
 
+@pytest.mark.parametrize("flags", [["-filter", "udp[8] & 1 != 0"], ["udp"], ["--", "less 60"]])
+def test_a_filter_cannot_ask_about_payload_where_the_operator_takes_none(folder, ns, flags):
+    write(folder / POLICY, "headers-only\nno-user-filter\nfilter udp\n")
+    assert_refused(run([folder / "cf-pcap", *CAPTURE, *flags], ns), b"the operator's policy allows no filter of the user's")
+
+
 def test_root_is_limited_as_well_where_he_uses_it(folder, ns):
     write(folder / POLICY, "max-snaplen 100\n")
     done = run([folder / "cf-pcap", *CAPTURE], ns, uid=0)

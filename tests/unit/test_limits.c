@@ -46,6 +46,18 @@ static void without_a_policy_everything_is_as_asked_and_nothing_is_said(void **s
 	assert_true(options.duration == 0 && options.max_size == 0);
 }
 
+static void a_filter_of_the_users_may_be_refused(void **state)
+{
+	(void)state;
+	allow("no-user-filter\nfilter tcp port 80");
+	assert_int_equal(APPLY(), 0);
+	assert_non_null(strstr(messages, "no-user-filter=true"));
+	assert_int_equal(APPLY(WORD("-filter=")), 0);
+	assert_int_equal(APPLY(WORD("-filter=udp[128] & 1 != 0")), -1);
+	assert_non_null(strstr(messages, "allows no filter of the user's"));
+	assert_int_equal(APPLY(WORD("udp")), -1);
+}
+
 static void what_the_user_does_not_limit_is_limited(void **state)
 {
 	(void)state;
@@ -117,6 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_policy_everything_is_as_asked_and_nothing_is_said),
+		cmocka_unit_test(a_filter_of_the_users_may_be_refused),
 		cmocka_unit_test(what_the_user_does_not_limit_is_limited),
 		cmocka_unit_test(what_the_user_asks_for_beyond_it_is_lowered),
 		cmocka_unit_test(what_the_user_limits_further_stays_as_it_is),

@@ -56,6 +56,7 @@ static const struct word {
 	const char *expected;
 } WORDS[POLICY_WORDS] = {
 	[POLICY_HEADERS_ONLY] = { "headers-only", parse_nothing, 1, 1, "expected nothing after this word" },
+	[POLICY_NO_USER_FILTER] = { "no-user-filter", parse_nothing, 1, 1, "expected nothing after this word" },
 	[POLICY_MAX_SNAPLEN] = { "max-snaplen", quantity_parse_number, 1, SNAPLEN_MAX,
 				 "expected a number from 1 to 262144" },
 	[POLICY_MAX_DURATION] = { "max-duration", quantity_parse_duration, 1, INT64_MAX,

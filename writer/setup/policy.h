@@ -13,6 +13,7 @@
 
 enum policy_word {
 	POLICY_HEADERS_ONLY,
+	POLICY_NO_USER_FILTER,
 	POLICY_MAX_SNAPLEN,  /* bytes */
 	POLICY_MAX_DURATION, /* nanoseconds */
 	POLICY_MAX_SIZE,     /* bytes */
