@@ -151,7 +151,7 @@ static bool stdout_is_file(void)
 static void warn_of_surprises(const struct options *options, const struct interface_facts *facts, bool input_can_end)
 {
 	if (options->stop_at_eof && !input_can_end)
-		log_record(LOG_WARN, "standard input is nothing that ends, -stop-at-eof is of no use",
+		log_record(LOG_WARN, "standard input never ends, so -stop-at-eof has no effect",
 			   LOG_FIELDS(LOG_TEXT("hint", "give it a pipe, a socket or a terminal")));
 	if (stderr_is_stdout())
 		log_record(LOG_WARN, "stdout and stderr are the same, messages make the pcap unreadable",

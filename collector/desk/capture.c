@@ -39,7 +39,7 @@ static const char *make_words(const struct capture *capture, const struct collec
 
 	words->count = words->used = 0;
 	if (failure == NULL && words_expand(words, via_template(options), &values) != 0)
-		failure = "a command line that is not too long";
+		failure = "the command line is too long";
 	return failure;
 }
 
@@ -62,7 +62,7 @@ int capture_start(struct capture *capture, const struct collect_options *options
 	const char *failure = make_words(capture, options, &words);
 
 	if (failure != NULL) {
-		fail(capture, "this capture cannot be asked for in the words of the program there", failure);
+		fail(capture, "the program at the other end cannot make this capture", failure);
 		return -1;
 	}
 	if (command_start(&capture->command, words.word) != 0) {
@@ -144,7 +144,7 @@ static void step_down(struct capture *capture)
 	if (remote_step_down(&capture->dialect))
 		restart(capture, 0);
 	else
-		fail(capture, "the program there does not know a flag of this capture", "see -remote");
+		fail(capture, "the program at the other end does not know a flag of this capture", "see -remote");
 }
 
 static void start_again(struct capture *capture)
@@ -172,7 +172,7 @@ void capture_conclude(struct capture *capture, const struct collect_options *opt
 void capture_ask_to_end(struct capture *capture, int64_t now_ms)
 {
 	if (capture->state == CAPTURE_WAITS) {
-		notice(LOG_WARN, "this capture was not begun", LOG_FIELDS(LOG_TEXT("stream", capture->target->name)));
+		notice(LOG_WARN, "this capture was not started", LOG_FIELDS(LOG_TEXT("stream", capture->target->name)));
 		end_capture(capture);
 	}
 	if (capture->state == CAPTURE_ENDED)

@@ -21,35 +21,35 @@
 static const struct flag FLAGS[] = {
 	TEXT("i", instances, "LIST", "instances of the apps: 0,2-4 (default all)"),
 	TEXT("process", process, "TYPE", "process of the apps (default web)"),
-	{ "host", FLAG_NAMES, FIELD(hosts), 0, 0, "NAME", "capture on this host, over ssh; any number of times" },
-	TEXT("hosts-file", hosts_file, "FILE", "the same for each line of a file"),
-	TEXT("via", via, "cf|ssh|WORDS", "the command that gets there, see cf-pcap-collect(1)"),
-	TEXT("remote", remote, "WORDS", "the program there (default /tmp/lifecycle/cf-pcap)"),
-	TEXT("interface", interfaces, "LIST", "where to capture: lo,eth0; \"any\" for all"),
-	TEXT("filter", filter, "EXPR", "what to capture, pcap-filter(7); or as the last words"),
-	TEXT("snaplen", snaplen, "N", "bytes kept of each packet"),
-	ON("headers-only", headers_only, "keep just the headers of each packet"),
+	{ "host", FLAG_NAMES, FIELD(hosts), 0, 0, "NAME", "capture on this host, over ssh; may be repeated" },
+	TEXT("hosts-file", hosts_file, "FILE", "capture on each host in this file, one a line"),
+	TEXT("via", via, "cf|ssh|WORDS", "how to reach apps or hosts, see cf-pcap-collect(1)"),
+	TEXT("remote", remote, "WORDS", "program at the other end (default /tmp/lifecycle/cf-pcap)"),
+	TEXT("interface", interfaces, "LIST", "where to capture, such as lo,eth0; \"any\" for all"),
+	TEXT("filter", filter, "EXPR", "what to capture, see pcap-filter(7); or as the last words"),
+	TEXT("snaplen", snaplen, "N", "keep at most N bytes of each packet"),
+	ON("headers-only", headers_only, "keep the headers of each packet, no payload"),
 	TEXT("direction", direction, "inout|in|out", "as seen from the interface"),
 	ON("nano", nano, "timestamps in nanoseconds"),
 	ON("sll1", cooked_v1, "on \"any\", the older LINUX_SLL header"),
-	TEXT("buffer-size", buffer_size, "S", "kernel ring of each capture"),
-	ON("no-promisc", no_promisc, "not in promiscuous mode"),
-	ON("no-ssh-guard", no_ssh_guard, "do not leave out the ssh session"),
+	TEXT("buffer-size", buffer_size, "S", "size of each capture's kernel buffer"),
+	ON("no-promisc", no_promisc, "do not use promiscuous mode"),
+	ON("no-ssh-guard", no_ssh_guard, "capture the ssh session too"),
 	TEXT("o", output, "FILE", "write to this file instead of stdout"),
-	{ "rotate-size", FLAG_SIZE, FIELD(rotate_size), ROTATE_SIZE_LEAST, UINT64_MAX, "S", "begin a new file before this size" },
-	{ "rotate-every", FLAG_DURATION, FIELD(rotate_every), ROTATE_EVERY_LEAST, INT64_MAX, "D", "begin a new file each D" },
-	{ "keep", FLAG_NUMBER, FIELD(keep), 1, 10000, "N", "keep the last N files of this run" },
+	{ "rotate-size", FLAG_SIZE, FIELD(rotate_size), ROTATE_SIZE_LEAST, UINT64_MAX, "S", "begin a new file before one exceeds S bytes" },
+	{ "rotate-every", FLAG_DURATION, FIELD(rotate_every), ROTATE_EVERY_LEAST, INT64_MAX, "D", "begin a new file every D" },
+	{ "keep", FLAG_NUMBER, FIELD(keep), 1, 10000, "N", "keep the newest N files, remove older ones of this run" },
 	{ "duration", FLAG_DURATION, FIELD(duration), 1, INT64_MAX, "D", "stop after D: 30s, 5m, 1h30m" },
 	{ "count", FLAG_NUMBER, FIELD(count), 1, UINT64_MAX, "N", "stop after N packets in all" },
 	{ "max-size", FLAG_SIZE, FIELD(max_size), 1024, UINT64_MAX, "S", "stop before all files together exceed S bytes" },
 	{ "window", FLAG_DURATION, FIELD(window), WINDOW_LEAST, WINDOW_MOST, "D",
-	  "how long a packet waits for others (default 500ms)" },
-	{ "memory", FLAG_SIZE, FIELD(memory), 1u << 20, UINT64_MAX >> 1, "S", "for what waits (default 64M)" },
-	ON("reconnect", reconnect, "start a capture again that broke off"),
-	ON("install-extcap", install_extcap, "put a link where Wireshark looks for it, and end"),
+	  "a packet waits at most D to be put in order (default 500ms)" },
+	{ "memory", FLAG_SIZE, FIELD(memory), 1u << 20, UINT64_MAX >> 1, "S", "memory for packets that wait (default 64M)" },
+	ON("reconnect", reconnect, "restart a capture that ends or breaks off"),
+	ON("install-extcap", install_extcap, "link this program into Wireshark's extcap folders"),
 	ON("v", verbose, "debug messages"),
-	ON("version", version, "print the version and end"),
-	ON("help", help, "print this and end"),
+	ON("version", version, "print the version and exit"),
+	ON("help", help, "print this help and exit"),
 };
 
 static const struct flag_table TABLE = { FLAGS, sizeof FLAGS / sizeof *FLAGS };
@@ -61,8 +61,8 @@ void collect_flags_print_help(void)
 	     "Captures on all instances of apps, or on hosts, at once, and writes one pcapng in time order.\n");
 	flag_print_table(&TABLE);
 	puts("\nOne or two dashes, -flag value or -flag=value. Sizes take k, M, G (powers of 1024).\n"
-	     "Exit status: 0 each stream is whole, 1 it could not start or the output failed, 2 bad\n"
-	     "command line, 3 a stream is not whole.");
+	     "Exit status: 0 every capture is complete, 1 it could not start or the output failed,\n"
+	     "2 bad command line, 3 a capture is not complete.");
 }
 
 static int store_quantity(const struct flag *flag, const char *text, uint64_t *field)
@@ -70,7 +70,7 @@ static int store_quantity(const struct flag *flag, const char *text, uint64_t *f
 	uint64_t value;
 
 	if (flag_parse_quantity(flag, text, &value) != 0)
-		return flag_reject("a value that is not understood, or out of range, see cf-pcap-collect(1)", flag->name, text);
+		return flag_reject("the value is wrong or out of range, see cf-pcap-collect(1)", flag->name, text);
 	*field = value;
 	return 0;
 }
@@ -140,7 +140,7 @@ static int check(const struct collect_options *options)
 	if (options->app_count == 0 && !has_hosts)
 		return flag_reject("expected apps as the first words, or -host", "-host", "");
 	if (options->app_count > 0 && has_hosts)
-		return flag_reject("apps and hosts need commands of their own: expected one or the other", "-host", "");
+		return flag_reject("expected apps or hosts, not both", "-host", "");
 	if (options->app_count == 0 && (options->instances != NULL || options->process != NULL))
 		return flag_reject("only apps have instances and processes", options->instances != NULL ? "-i" : "-process", "");
 	if (options->output == NULL && (options->rotate_size > 0 || options->rotate_every > 0))

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define HEARTBEATS_IN_WINDOW 2
-#define TOO_LONG "a command line that is not too long"
+#define TOO_LONG "the command line is too long"
 
 /* The name of the last word: "sudo -n tcpdump" is tcpdump. */
 static const char *program_of(const char *remote)

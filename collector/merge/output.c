@@ -166,7 +166,7 @@ static void leave_output(struct merger *merger)
 {
 	if (sink_is_written(&merger->sink))
 		return;
-	log_record(LOG_WARN, "the reader of the output takes nothing, packets were left unwritten", LOG_NO_FIELDS);
+	log_record(LOG_WARN, "the reader of the output does not read, packets were not written", LOG_NO_FIELDS);
 	merger->output_failed = true;
 	if (!sink_give_up(&merger->sink))
 		log_record(LOG_WARN, "the output ends in the middle of a block", LOG_NO_FIELDS);

@@ -55,7 +55,7 @@ int tally_timeout(const struct merger *merger, int64_t now_ms)
 void tally_late(struct stream *stream, uint64_t nanoseconds)
 {
 	if (stream->late++ == 0)
-		log_record(LOG_WARN, "a packet came too late to stand in order, as may others",
+		log_record(LOG_WARN, "a packet came too late for its place in time order, others may too",
 			   LOG_FIELDS(LOG_TEXT("stream", stream->facts.name),
 				      LOG_NUMBER("late-ms", nanoseconds / 1000000)));
 	if (nanoseconds > stream->latest_ns)

@@ -152,7 +152,7 @@ def test_hosts_are_read_from_a_file(collector, place):
 
 @pytest.mark.parametrize("words, message", [
     ([], "-interface is required"), (["-interface", "lo"], "expected apps as the first words, or -host"),
-    (["app", "-host", "x", "-interface", "lo"], "expected one or the other"),
+    (["app", "-host", "x", "-interface", "lo"], "expected apps or hosts, not both"),
     (["-host", "x", "-interface", "lo", "-rotate-size", "1M"], "only a file can be rotated"),
     (["-host", "x", "-interface", "lo", "-i", "1"], "only apps have instances"),
     (["-host", "x", "-interface", "lo", "-nonsense"], "unknown flag"),

@@ -170,7 +170,7 @@ def test_what_has_no_other_end_never_ends(tools, ns, datagrams, tmp_path, kind, 
     if fd is not None:
         os.close(fd)
     assert status == 0 and "standard input ended" not in messages
-    assert messages.count('level=WARN msg="standard input is nothing that ends, -stop-at-eof is of no use"') == len(flags)
+    assert messages.count('level=WARN msg="standard input never ends, so -stop-at-eof has no effect"') == len(flags)
 
 
 def test_a_fifo_that_no_writer_has_come_to_has_not_ended(tools, ns, datagrams, tmp_path):

@@ -315,7 +315,7 @@ def test_what_finds_the_ring_full_after_the_signal_is_not_counted(tools, ns, dat
 def assert_given_up(capture, payload_size):
     """Ended with a warning, and what the reader still finds are whole records."""
     assert capture.process.returncode == 0
-    assert 'level=WARN msg="the reader of stdout takes nothing, ' in capture.messages()
+    assert 'level=WARN msg="the reader of stdout does not read, ' in capture.messages()
     got = numbers(capture.rest())
     assert got == list(range(len(got)))
     assert summary(capture.messages())[1] == 24 + len(got) * (16 + 42 + payload_size)

@@ -81,9 +81,9 @@ static void report_cause(enum ending ending, enum output_result output, bool tor
 		log_record(LOG_INFO, "the reader of stdout is gone, stopping capture", LOG_NO_FIELDS);
 	if (output == OUTPUT_ABANDONED)
 		log_record(LOG_WARN,
-			   torn	       ? "the reader of stdout takes nothing, the last packet is incomplete" :
+			   torn	       ? "the reader of stdout does not read, the last packet is incomplete" :
 			   stop_urgent() ? "ended at once, packets were left unwritten" :
-					     "the reader of stdout takes nothing, packets were left unwritten",
+					     "the reader of stdout does not read, packets were not written",
 			   LOG_NO_FIELDS);
 }
 

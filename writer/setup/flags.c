@@ -20,11 +20,11 @@ static const struct flag FLAGS[] = {
 	{ "interface", FLAG_TEXT, FIELD(interface), 1, INTERFACE_NAME_SIZE - 1, "NAME",
 	  "where to capture; \"any\" for all interfaces" },
 	{ "snaplen", FLAG_NUMBER, FIELD(snaplen), 0, SNAPLEN_MAX, "N",
-	  "bytes kept of each packet (default 262144, and so is 0)" },
+	  "keep at most N bytes of each packet (default, and 0: 262144)" },
 	{ "filter", FLAG_TEXT, FIELD(filter), 0, FILTER_TEXT_SIZE - 1, "EXPR",
-	  "what to capture, pcap-filter(7); or as the last words" },
+	  "what to capture, see pcap-filter(7); or as the last words" },
 	{ "headers-only", FLAG_WISH, FIELD(headers_only), 0, 0, NULL,
-	  "keep the headers of each packet, and no payload" },
+	  "keep the headers of each packet, no payload" },
 	{ "v", FLAG_ON, FIELD(verbose), 0, 0, NULL, "debug messages" },
 	{ "count", FLAG_NUMBER, FIELD(count), 1, UINT64_MAX, "N", "stop after N packets" },
 	{ "duration", FLAG_DURATION, FIELD(duration), 1, INT64_MAX, "D",
@@ -36,21 +36,21 @@ static const struct flag FLAGS[] = {
 	  "as seen from the interface (default inout)" },
 	{ "format", FLAG_CHOICE, FIELD(format), 0, 0, "pcap|pcapng", "file format (default pcap)" },
 	{ "heartbeat", FLAG_DURATION, FIELD(heartbeat), HEARTBEAT_LEAST, INT64_MAX, "D",
-	  "pcapng: statistics each D while nothing else is written" },
+	  "pcapng: write statistics after each D without packets" },
 	{ "nano", FLAG_ON, FIELD(nano), 0, 0, NULL, "timestamps in nanoseconds" },
 	{ "sll1", FLAG_ON, FIELD(cooked_v1), 0, 0, NULL,
 	  "on \"any\", the older LINUX_SLL header instead of LINUX_SLL2" },
 	{ "buffer-size", FLAG_SIZE, FIELD(buffer_size), BUFFER_BYTES_LEAST, RING_BYTES_MOST, "S",
-	  "kernel ring, 256k..64M (default 32M)" },
-	{ "no-promisc", FLAG_OFF, FIELD(promiscuous), 0, 0, NULL, "not in promiscuous mode" },
+	  "size of the kernel's buffer, 256k to 64M (default 32M)" },
+	{ "no-promisc", FLAG_OFF, FIELD(promiscuous), 0, 0, NULL, "do not use promiscuous mode" },
 	{ "no-ssh-guard", FLAG_OFF, FIELD(ssh_guard), 0, 0, NULL,
-	  "do not leave out the ssh session" },
+	  "capture the ssh session too" },
 	{ "no-progress", FLAG_OFF, FIELD(progress), 0, 0, NULL,
 	  "no progress line on a terminal" },
 	{ "list-interfaces", FLAG_ON, FIELD(list_interfaces), 0, 0, NULL,
-	  "list the interfaces and end" },
-	{ "version", FLAG_ON, FIELD(version), 0, 0, NULL, "print the version and end" },
-	{ "help", FLAG_ON, FIELD(help), 0, 0, NULL, "print this and end" },
+	  "list the interfaces and exit" },
+	{ "version", FLAG_ON, FIELD(version), 0, 0, NULL, "print the version and exit" },
+	{ "help", FLAG_ON, FIELD(help), 0, 0, NULL, "print this help and exit" },
 };
 
 #define FLAG_COUNT (sizeof FLAGS / sizeof *FLAGS)
@@ -60,8 +60,8 @@ static const struct flag_table TABLE = { FLAGS, FLAG_COUNT };
 void flags_print_help(void)
 {
 	puts("usage: cf-pcap -interface NAME [options] [FILTER...]\n\n"
-	     "Captures packets of this container and writes pcap to stdout. The ssh session that\n"
-	     "carries the capture is left out of it.\n");
+	     "Captures packets of this container or machine and writes pcap to stdout. The ssh\n"
+	     "session that carries the capture is left out.\n");
 	flag_print_table(&TABLE);
 	puts("\nOne or two dashes, -flag value or -flag=value. Sizes are whole numbers and take\n"
 	     "k, M, G (powers of 1024); durations take h, m, s, ms, us, ns, and fractions.\n"
