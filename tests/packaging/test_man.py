@@ -65,7 +65,7 @@ def test_policy_page_has_every_word_and_every_reason():
     page = rendered(POLICY_PAGE)
     parser = (ROOT / "writer/setup/policy.c").read_text()
     words = re.findall(r'^\t\[POLICY_\w+\] = \{ "([a-z-]+)"', parser, re.MULTILINE)
-    assert set(words) == set(re.findall(r"^\.It Ic (\S+)", POLICY_PAGE.read_text(), re.MULTILINE)) and len(words) == 7
+    assert set(words) == set(re.findall(r"^\.It Ic (\S+)", POLICY_PAGE.read_text(), re.MULTILINE)) and len(words) == 8
     reasons = set(re.findall(r'"(expected [^"]+)"', parser)) | set(re.findall(r'mistake\(fault, "([^"]+)"', parser))
     reasons |= set(re.findall(r'\brefuse\("([^"]+)"', (ROOT / "writer/setup/policy_file.c").read_text()))
     assert len(reasons) >= 16
