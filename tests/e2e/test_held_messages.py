@@ -9,12 +9,14 @@ import socket
 import subprocess
 import termios
 import threading
+import time
 
 import pytest
 
 from e2e.traffic import Sender, ethernet
 from support import USER, full_pipe, ip, read_pcap, wait_until
 
+POLL = ("7", "271") if os.uname().machine == "x86_64" else ("73",)  # numbers of poll() and ppoll()
 FRAME = ethernet(0x88B5, b"held".ljust(46))
 
 
@@ -99,11 +101,22 @@ def wake_ups(process):
         return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.M)[1])
 
 
+def sleeps(process):
+    """It waits for events, and for a while none has come: it has started, or has seen what there was to see."""
+    for _ in range(5):
+        with open(f"/proc/{process.pid}/syscall", encoding="ascii") as call:
+            if call.read().split()[0] not in POLL:
+                return False
+        time.sleep(0.02)
+    return True
+
+
 def interrupt_link(ns, sender, path, process):
     """The interface goes down and comes up again, and packets go on: a message each. Returns when they are printed."""
+    wait_until(lambda: sleeps(process), 30)
     before, slept = packets_in(path), wake_ups(process)
     ip("-n", ns.name, "link", "set", "cap0", "down")
-    wait_until(lambda: wake_ups(process) >= slept + 3, 30)  # it has seen that
+    wait_until(lambda: wake_ups(process) >= slept + 3 and sleeps(process), 30)  # it has seen that
     ip("-n", ns.name, "link", "set", "cap0", "up")
 
     def came():

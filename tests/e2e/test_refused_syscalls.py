@@ -95,6 +95,7 @@ def test_no_executable_memory_file_is_explained(start, tmp_path):
     assert "vm.memfd_noexec" in messages and "set it to 0 or 1" in messages
 
 
+@pytest.mark.plain_build  # the sanitizers bring their own malloc()
 def test_a_malloc_that_advises_the_kernel_is_no_reason_to_die(tools, ns):
     """As it does by itself on some machines, in blocks of 2 MiB. Root, because others' tunables are not heard."""
     long = " or ".join(f"(host 10.0.{n}.1 and port {n + 1})" for n in range(100))
