@@ -102,7 +102,7 @@ def wake_ups(process):
 
 
 def sleeps(process):
-    """It waits for events, and for a while none has come: it has started, or has seen what there was to see."""
+    """It waits for events, and for a while none has come: it has started."""
     for _ in range(5):
         with open(f"/proc/{process.pid}/syscall", encoding="ascii") as call:
             if call.read().split()[0] not in POLL:
@@ -116,7 +116,7 @@ def interrupt_link(ns, sender, path, process):
     wait_until(lambda: sleeps(process), 30)
     before, slept = packets_in(path), wake_ups(process)
     ip("-n", ns.name, "link", "set", "cap0", "down")
-    wait_until(lambda: wake_ups(process) >= slept + 3 and sleeps(process), 30)  # it has seen that
+    wait_until(lambda: wake_ups(process) >= slept + 8, 30)  # it looks again and again, and tells at the second look
     ip("-n", ns.name, "link", "set", "cap0", "up")
 
     def came():
