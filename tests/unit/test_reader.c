@@ -15,6 +15,7 @@
 #define HUGE_RECORD (4 + HUGE)
 #define HUGE_RECORDS 40 /* more than a pipe takes */
 #define SEEDS 100
+#define AT_ONCE 10
 
 static uint8_t large[LARGE];
 static uint8_t huge[HUGE];
@@ -402,42 +403,66 @@ static void write_at_random(void)
 	}
 }
 
-/* Reads records, in pieces of any size, and some of them not at all for a while. */
-static void assert_ends_with_whole_record(int fd, pid_t child)
-{
-	static uint8_t content[8u << 20];
-	size_t wanted = (size_t)rand() % (3u << 20), length = 0, at = 0;
-	uint32_t record;
+/* Who reads what one of them writes. */
+static struct random_reader {
+	int fd;
+	pid_t child;
+	size_t length;
+	uint8_t content[5u << 20];
+} readers[AT_ONCE];
 
-	while (length < wanted) {
-		ssize_t count = read(fd, content + length, (size_t)rand() % 9000 + 1);
+static void start_writing_at_random(struct random_reader *reader)
+{
+	int pipes[2];
+
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	reader->child = scratch_start_child(pipes[1], write_at_random);
+	reader->fd = pipes[0];
+	reader->length = 0;
+}
+
+/* In pieces of any size, and from then on nothing, for a while. */
+static void read_at_random(struct random_reader *reader)
+{
+	size_t wanted = (size_t)rand() % (3u << 20);
+
+	while (reader->length < wanted) {
+		ssize_t count = read(reader->fd, reader->content + reader->length, (size_t)rand() % 9000 + 1);
 		assert_true(count > 0);
-		length += (size_t)count;
+		reader->length += (size_t)count;
 	}
 	usleep((useconds_t)rand() % 3000);
-	assert_int_equal(kill(child, SIGINT), 0);
-	usleep((STOP_SAME_MS + 10) * 1000);
-	assert_int_equal(kill(child, SIGINT), 0);
-	scratch_assert_content(child);
-	length += read_slowly(fd, sizeof content, content + length, sizeof content - length);
-	for (; at < length; at += sizeof record + record) {
-		assert_true(length - at >= sizeof record);
-		memcpy(&record, content + at, sizeof record);
+}
+
+static void assert_ends_with_whole_record(struct random_reader *reader)
+{
+	uint32_t record;
+	size_t at;
+
+	assert_int_equal(kill(reader->child, SIGINT), 0);
+	scratch_assert_content(reader->child);
+	reader->length += read_slowly(reader->fd, sizeof reader->content, reader->content + reader->length,
+				      sizeof reader->content - reader->length);
+	close(reader->fd);
+	for (at = 0; at < reader->length; at += sizeof record + record) {
+		assert_true(reader->length - at >= sizeof record);
+		memcpy(&record, reader->content + at, sizeof record);
 	}
-	assert_int_equal(at, length);
+	assert_int_equal(at, reader->length);
 }
 
 static void a_pipe_never_holds_a_torn_record_wherever_its_reader_stops(void **state)
 {
-	int pipes[2];
-	pid_t child;
-
 	(void)state;
-	for (seed = 0; seed < SEEDS; seed++) {
-		assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-		child = scratch_start_child(pipes[1], write_at_random);
-		assert_ends_with_whole_record(pipes[0], child);
-		close(pipes[0]);
+	for (seed = 0; seed < SEEDS;) {
+		for (int i = 0; i < AT_ONCE; i++, seed++) {
+			start_writing_at_random(&readers[i]);
+			read_at_random(&readers[i]);
+			assert_int_equal(kill(readers[i].child, SIGINT), 0);
+		}
+		usleep((STOP_SAME_MS + 10) * 1000);
+		for (int i = 0; i < AT_ONCE; i++)
+			assert_ends_with_whole_record(&readers[i]);
 	}
 }
 
