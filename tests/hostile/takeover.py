@@ -39,14 +39,19 @@ def works(process, names):
     return [name for name in names if name in wanted]
 
 
-def build_with_probe(folder, process, words=()):
-    """An installation in which the writer or the helper has the probe inside. Made by the Makefile itself."""
+def build_with_probe(build, process, words=()):
+    """
+    The program in which the writer or the helper has the probe inside. Made by the Makefile itself, in a folder where
+    the other one may be made too: most of it is the same.
+    """
     settings = dict(word.split("=", 1) for word in words)
     define = ["-DIN_WRITER"] if process == "writer" else []
-    folder.mkdir(parents=True, exist_ok=True)
+    target = build / f"{process}_with_probe" / "cf-pcap"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    probe = target.parent / "probe.o"
     subprocess.run([settings.get("CC", "gcc"), *settings.get("CPPFLAGS", "").split(), "-D_GNU_SOURCE", "-O1", "-w",
-                    "-fPIE", *define, "-c", "-o", folder / "probe.o", HERE / "probe.c"], check=True)
-    build, linking = folder / "build", settings.pop("LDFLAGS", "")
+                    "-fPIE", *define, "-c", "-o", probe, HERE / "probe.c"], check=True)
+    linking = settings.pop("LDFLAGS", "")
     wraps = " ".join(f"-Wl,--wrap={symbol}" for symbol in ("sandbox_enter", *WRAPS[process]))
 
     def make(program, flags):
@@ -56,10 +61,11 @@ def build_with_probe(folder, process, words=()):
 
     make("cf-pcap", "")
     (build / PROGRAMS[process]).unlink()
-    make(PROGRAMS[process], f"{folder}/probe.o {wraps}")
+    make(PROGRAMS[process], f"{probe} {wraps}")
     make("cf-pcap", "")  # it carries the writer
-    shutil.copy(build / "cf-pcap", folder / "cf-pcap")
-    return folder / "cf-pcap"
+    shutil.copy(build / "cf-pcap", target)
+    (build / PROGRAMS[process]).unlink()  # not for the other one
+    return target
 
 
 def outcome(status, messages, mode, probe):

@@ -12,17 +12,17 @@ WRAPS = ["socket", "bind", "setsockopt", "mmap", "getaddrinfo", "freeaddrinfo", 
 
 
 @pytest.fixture(scope="module")
-def driver(stage, attackers):
+def driver(attackers):
     """The helper's objects as they are installed, but for main()."""
-    build = attackers / "driver"
-    subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"BUILD={build}", f"{build}/cf-pcap"], check=True,
+    build = ROOT / "build"
+    subprocess.run(["make", "--no-print-directory", "-C", ROOT, "SANITIZE=", "BUILD=build", "build/cf-pcap"], check=True,
                    stdout=subprocess.DEVNULL)
-    objects = [path for path in (build / "helper").glob("*.o") if path.name != "main.o"]
+    objects = [build / path.relative_to(ROOT).with_suffix(".o") for folder in ("helper", "common")
+               for path in (ROOT / folder).glob("*.c") if path.name not in ("main.c", "sandbox_rules.c")]
     target = attackers / "serve_driver"
     linked = subprocess.run(["gcc", "-D_GNU_SOURCE", "-w", "-static", *[f"-Wl,--wrap={name}" for name in WRAPS],
                              "-I.", "-o", target, HERE / "serve_driver.c", *objects,
-                             *(build / "common").glob("*.o"), build / "sandbox/helper.o",
-                             build / "tail/headers_tails.o", "-lpcap", "-lcap"],
+                             build / "sandbox/helper.o", build / "tail/headers_tails.o", "-lpcap", "-lcap"],
                             check=False, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert linked.returncode == 0, linked.stderr
     give_capability(target, "cap_net_raw=p")

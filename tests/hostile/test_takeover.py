@@ -11,7 +11,7 @@ PROBES = probes()
 
 
 def taken(attackers, process):
-    program = build_with_probe(attackers / process, process)
+    program = build_with_probe(attackers / "with_probe", process)
     give_capability(program)
     return program
 

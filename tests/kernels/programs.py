@@ -81,7 +81,6 @@ def unit_tests(architecture, words):
 def taken_over(architecture, words, process):
     """A folder with cf-pcap alone: the probe is inside its writer or its helper."""
     folder = fresh(CACHE / f"taken-{process}-{architecture}")
-    program = build_with_probe(folder / "build", process, words)
-    program.rename(folder / "cf-pcap")
-    shutil.rmtree(folder / "build")
+    folder.mkdir()
+    build_with_probe(CACHE / f"probed-{architecture}", process, words).rename(folder / "cf-pcap")
     return folder
