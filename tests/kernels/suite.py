@@ -48,17 +48,24 @@ class Suite:
         self.roots, self.folders, self.files = {}, {}, {}
 
     def prepare(self, kernels):
-        """Before any machine runs: these use both processors themselves."""
-        for architecture in sorted({kernel.architecture for kernel in kernels}):
-            jobs = {job for kernel in kernels if kernel.architecture == architecture
-                    for job in jobs_for(kernel, self.jobs)}
+        """Before any machine runs: these use both processors themselves. What is fetched comes while others are built."""
+        words = {architecture: programs.cross_words(self.apt, architecture)
+                 for architecture in sorted({kernel.architecture for kernel in kernels})}
+        with ThreadPoolExecutor(1) as fetcher:
+            images = fetcher.submit(self._fetch, words, kernels)
+            for architecture in words:
+                jobs = {job for kernel in kernels if kernel.architecture == architecture
+                        for job in jobs_for(kernel, self.jobs)}
+                self._build(architecture, words[architecture], jobs)
+            images.result()
+
+    def _fetch(self, architectures, kernels):
+        for architecture in architectures:
             self.roots[architecture] = root_image(self.apt, architecture)
-            self._build(architecture, jobs)
         for kernel in kernels:
             kernel_image(self.apt, kernel)
 
-    def _build(self, architecture, jobs):
-        words = programs.cross_words(self.apt, architecture)
+    def _build(self, architecture, words, jobs):
         folders = {"": programs.attackers(architecture, words), "present/": programs.present(architecture, words),
                    "old/": programs.old(architecture, words)}
         if "unit" in jobs:
