@@ -12,6 +12,7 @@ from support import SOURCES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+ARCHIVE = "cf-pcap-lifecycle.tgz"
 
 
 def copy_source(destination):
@@ -49,18 +50,29 @@ def source(workspace):
 
 
 @pytest.fixture(scope="session")
-def builds(workspace):
-    """Two folders with the same source, and in each all that is handed to others."""
-    folders = [workspace / "one", workspace / "another" / "much deeper"]
-    for folder in folders:
-        copy_source(folder)
-        make(folder, "bosh", "deb")
-    return [folder / "build" for folder in folders]
+def built(source, workspace):
+    """Built there."""
+    make(source, "lifecycle")
+    shutil.copy(source / "build" / ARCHIVE, workspace)  # tests make it anew, and fail
+    return source
 
 
 @pytest.fixture(scope="session")
-def build(builds):
-    return builds[0]
+def build(workspace):
+    """All that is handed to others."""
+    folder = workspace / "one"
+    copy_source(folder)
+    make(folder, "bosh", "deb")
+    return folder / "build"
+
+
+@pytest.fixture(scope="session")
+def deep_build(workspace):
+    """The Debian packages once more, where the path is another."""
+    folder = workspace / "another" / "much deeper"
+    copy_source(folder)
+    make(folder, "deb")
+    return folder / "build"
 
 
 @pytest.fixture(scope="session")
@@ -120,4 +132,10 @@ def cell(scratch, package, render):
 
 @pytest.fixture(scope="session")
 def archive(build):
-    return build / "cf-pcap-lifecycle.tgz"
+    return build / ARCHIVE
+
+
+@pytest.fixture(scope="session")
+def another_archive(built, workspace):
+    """Of the same source, elsewhere."""
+    return workspace / ARCHIVE

@@ -7,7 +7,6 @@ import tarfile
 from file_capabilities import NET_RAW, capable_files, give
 from support import USER
 
-ARCHIVE = "cf-pcap-lifecycle.tgz"
 RECORD = "SCHILY.xattr.security.capability"
 
 
@@ -23,14 +22,13 @@ def extract(archive, folder, *words):
                    check=True, stderr=subprocess.DEVNULL)
 
 
-def test_archive_is_the_same_bytes_wherever_it_is_built(builds):
-    one, other = (build / ARCHIVE for build in builds)
-    assert filecmp.cmp(one, other, shallow=False)  # an assertion about the bytes takes minutes to fail
-    assert one.read_bytes()[3:8] == bytes(5), "gzip header: no name, no time"
+def test_archive_is_the_same_bytes_wherever_it_is_built(archive, another_archive):
+    assert filecmp.cmp(archive, another_archive, shallow=False)  # an assertion about the bytes takes minutes to fail
+    assert archive.read_bytes()[3:8] == bytes(5), "gzip header: no name, no time"
 
 
-def test_archive_has_one_file_with_the_capability(build):
-    found = members(build / ARCHIVE)
+def test_archive_has_one_file_with_the_capability(archive):
+    found = members(archive)
     assert list(found) == ["cf-pcap"]
     record = found["cf-pcap"].pax_headers[RECORD].encode("utf-8", "surrogateescape")
     assert record == NET_RAW
@@ -39,13 +37,13 @@ def test_archive_has_one_file_with_the_capability(build):
         assert set(member.pax_headers) <= {RECORD}
 
 
-def test_extracted_with_privilege_the_helper_has_the_capability(build, scratch):
-    extract(build / ARCHIVE, scratch / "out")
+def test_extracted_with_privilege_the_helper_has_the_capability(archive, scratch):
+    extract(archive, scratch / "out")
     assert capable_files(scratch / "out") == {"cf-pcap": NET_RAW}
 
 
-def test_extracted_without_privilege_the_capability_is_gone_and_the_content_is_not(build, scratch):
-    extract(build / ARCHIVE, scratch / "out", "setpriv", f"--reuid={USER}", f"--regid={USER}",
+def test_extracted_without_privilege_the_capability_is_gone_and_the_content_is_not(build, archive, scratch):
+    extract(archive, scratch / "out", "setpriv", f"--reuid={USER}", f"--regid={USER}",
             "--clear-groups")
     assert capable_files(scratch / "out") == {}
     assert (scratch / "out/cf-pcap").read_bytes() == (build / "lifecycle/cf-pcap").read_bytes()

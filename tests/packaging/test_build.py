@@ -24,13 +24,6 @@ def path_without(scratch, *commands):
     return str(folder)
 
 
-@pytest.fixture(scope="session")
-def built(source):
-    done = make(source)
-    assert done.returncode == 0, done.stdout
-    return source
-
-
 def test_a_missing_compiler_is_named_with_its_package(source):
     done = make(source, "CC=no-such-cc", "BUILD=elsewhere")
     assert done.returncode != 0 and "a C compiler: no-such-cc  (gcc)" in done.stdout

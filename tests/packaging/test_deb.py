@@ -116,9 +116,9 @@ def system_without_attributes(debian, scratch, package):
         yield system
 
 
-def test_package_is_the_same_bytes_wherever_it_is_built(builds):
+def test_package_is_the_same_bytes_wherever_it_is_built(build, deep_build):
     for name in ("cf-pcap", "cf-pcap-collect"):
-        one, other = (next(build.glob(f"{name}_*.deb")) for build in builds)
+        one, other = (next(folder.glob(f"{name}_*.deb")) for folder in (build, deep_build))
         assert filecmp.cmp(one, other, shallow=False)  # an assertion about the bytes takes minutes to fail
 
 
