@@ -46,6 +46,7 @@ static void take_order(struct merger *merger)
 	if (wire_receive_order(merger->control, &order, fds) != 1) {
 		merger->finishing = true; /* whoever started the commands is gone */
 		merger->control = -1;
+		output_keep_file(merger);
 		close_streams(merger);
 		return;
 	}

@@ -104,6 +104,15 @@ void output_take_file(struct merger *merger, int fd)
 	output_begin_file(merger);
 }
 
+void output_keep_file(struct merger *merger)
+{
+	merger->file_is_due = false;
+	if (!merger->file_is_wanted)
+		return;
+	log_record(LOG_ERROR, "the next file was never opened, packets were left unwritten", LOG_NO_FIELDS);
+	output_take_file(merger, -1);
+}
+
 void output_close(struct merger *merger)
 {
 	merger->closed = true;
@@ -121,7 +130,7 @@ static bool would_be_too_much(const struct merger *merger, size_t length)
 
 static bool is_file_full(const struct merger *merger, size_t length)
 {
-	return merger->file_packets > 0 && merger->options->rotate_size > 0 &&
+	return merger->file_packets > 0 && merger->options->rotate_size > 0 && merger->control >= 0 &&
 	       merger->sink.file_bytes + length > merger->options->rotate_size;
 }
 
@@ -145,7 +154,7 @@ static int64_t time_left(const struct merger *merger, int64_t now_ms)
 
 static bool ends_by_time(const struct merger *merger)
 {
-	return merger->options->rotate_every > 0 && !merger->stopping;
+	return merger->options->rotate_every > 0 && !merger->stopping && merger->control >= 0;
 }
 
 void output_look_at_time(struct merger *merger, int64_t now_ms)

@@ -14,6 +14,9 @@ void output_begin_file(struct merger *merger);
 /* The next file, which was asked for; -1: there is none, nothing goes out any more. */
 void output_take_file(struct merger *merger, int fd);
 
+/* Whoever opens files is gone: what came goes into this one, and if it was ended already nothing goes out any more. */
+void output_keep_file(struct merger *merger);
+
 /* Writes what can be written now. When a file is written whose end is due, asks for the next one. */
 void output_write(struct merger *merger);
 

@@ -8,12 +8,13 @@ import struct
 import subprocess
 import termios
 import time
+from pathlib import Path
 
 import pytest
 from collected import interface, packet, read_collected, section, statistics
 from running import Running
-from support import wait_until
-from test_streams import BEGIN, S, Streams
+from support import children_of, state_of, wait_until
+from test_streams import BEGIN, S, Streams, merger_of
 
 
 def stream_of(count, data=bytes(1000), begin=BEGIN):
@@ -236,3 +237,59 @@ def test_a_second_signal_ends_it_though_nobody_reads_the_output(collector, place
 
 def waits_in(fd):
     return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
+
+
+# Each says "begun" when it runs; "waits" ends, after its stdin, when the test lets it.
+SILENT = "echo begun >&2; touch begun; cat >/dev/null\n"
+SENDS = "cat stream; cat >/dev/null\n"
+WAITS = "cat stream; cat >/dev/null; touch asked; read line < hold\n"
+
+
+@pytest.mark.parametrize("state", ["starting", "running", "before_the_next_file", "stopping"])
+def test_nothing_is_left_when_the_process_that_starts_commands_is_killed(collector, place, state):
+    """In each state: what came stays, whole as far as it goes, and both the merger and the command end."""
+    count = 300
+    (place / "stream").write_bytes(section() + interface() + b"".join(packet(BEGIN + n, bytes(1000)) for n in range(count)))
+    (place / "go.sh").write_text({"starting": SILENT, "stopping": WAITS}.get(state, SENDS))
+    os.mkfifo(place / "hold")
+    os.chmod(place / "hold", 0o644)
+    if state == "before_the_next_file":
+        (place / "go.sh").write_text("touch begun; read line < hold\n" + SENDS)
+    run = Running(collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "go.sh", "-o", "x.pcapng",
+                                  "-rotate-size", "64k" if state == "before_the_next_file" else "100M"))
+    first = wait_for_file(place)
+    wait_until(lambda: (place / "begun").exists() or first.stat().st_size > count * 1000, 30)
+    children = children_of(run.process.pid)
+    merger = merger_of(run.process)
+    if state == "before_the_next_file":
+        run.process.send_signal(signal.SIGSTOP)  # it opens none
+        (place / "hold").write_text("go\n")
+        wait_until(lambda: first not in files_of(merger), 30)
+    elif state == "stopping":
+        run.process.send_signal(signal.SIGINT)
+        wait_until((place / "asked").exists, 30)
+    run.process.kill()
+    run.process.wait()
+    if state == "stopping":
+        wait_until(lambda: has_ended(merger), 30)
+        (place / "hold").write_text("go\n")
+    wait_until(lambda: all(has_ended(pid) for pid in children), 30)
+    packets = len(read_collected(first.read_bytes()).packets)
+    assert packets == {"starting": 0, "before_the_next_file": (64 << 10) // len(packet(BEGIN, bytes(1000)))}.get(state, count)
+
+
+def wait_for_file(place):
+    wait_until(lambda: list(place.glob("x_*")), 30)
+    return next(place.glob("x_*"))
+
+
+def files_of(pid):
+    return [Path(os.readlink(f"/proc/{pid}/fd/{fd}")) for fd in os.listdir(f"/proc/{pid}/fd")]
+
+
+def has_ended(pid):
+    """Whoever inherits it may not have asked for its status yet."""
+    try:
+        return state_of(pid) == "Z"
+    except FileNotFoundError:
+        return True
