@@ -141,7 +141,7 @@ static void release_output(const struct collect_options *options, int output)
 
 static int check_memory(const struct collect_options *options, const struct targets *targets)
 {
-	const uint64_t least = MERGER_MEMORY_OWN + (uint64_t)QUEUE_LEAST * targets->count;
+	const uint64_t least = merger_memory_least(targets->count);
 	char needed[32];
 
 	if (options->memory >= least)

@@ -8,11 +8,26 @@
 
 #define ROOM_STEP 64
 
-int catalog_open(struct catalog *catalog, size_t name_most, const char *system, const char *application)
+static size_t interfaces_each(size_t streams)
 {
+	const size_t each = CATALOG_INTERFACES / streams;
+
+	return each > CATALOG_INTERFACES_LEAST ? each : CATALOG_INTERFACES_LEAST;
+}
+
+size_t catalog_bytes(size_t streams)
+{
+	return streams * (interfaces_each(streams) * (sizeof(struct format) + CATALOG_TEXT_EACH) + sizeof(struct catalog_name));
+}
+
+int catalog_open(struct catalog *catalog, size_t streams, const char *system, const char *application)
+{
+	const size_t each = interfaces_each(streams);
+
 	*catalog = (struct catalog){ .section = { .kind = FORMAT_PCAPNG, .system = system, .application = application },
-				     .names = calloc(name_most, sizeof *catalog->names),
-				     .texts = malloc(CATALOG_TEXT_MOST) };
+				     .most = { each, each * CATALOG_TEXT_EACH },
+				     .names = calloc(streams, sizeof *catalog->names),
+				     .texts = malloc(streams * each * CATALOG_TEXT_EACH) };
 	return catalog->names != NULL && catalog->texts != NULL ? 0 : -1;
 }
 
@@ -37,24 +52,25 @@ void catalog_plain(char *out, size_t size, struct reader_text text)
 }
 
 /* NULL if there is no room. */
-static const char *keep(struct catalog *catalog, const char *text)
+static const char *keep(struct catalog *catalog, struct catalog_share *share, const char *text)
 {
 	const size_t size = strlen(text) + 1;
 	char *kept = catalog->texts + catalog->text_bytes;
 
-	if (size > CATALOG_TEXT_MOST - catalog->text_bytes)
+	if (size > catalog->most.text_bytes - share->text_bytes)
 		return NULL;
 	memcpy(kept, text, size);
 	catalog->text_bytes += size;
+	share->text_bytes += size;
 	return kept;
 }
 
-static const char *keep_plain(struct catalog *catalog, struct reader_text text, size_t size)
+static const char *keep_plain(struct catalog *catalog, struct catalog_share *share, struct reader_text text, size_t size)
 {
 	char plain[FORMAT_FILTER_SIZE];
 
 	catalog_plain(plain, size < sizeof plain ? size : sizeof plain, text);
-	return keep(catalog, plain);
+	return keep(catalog, share, plain);
 }
 
 static int make_room(struct catalog *catalog)
@@ -63,8 +79,6 @@ static int make_room(struct catalog *catalog)
 
 	if (catalog->count < catalog->room)
 		return 0;
-	if (catalog->count == CATALOG_INTERFACES_MOST)
-		return -1;
 	formats = realloc(catalog->formats, (catalog->room + ROOM_STEP) * sizeof *formats);
 	if (formats == NULL)
 		return -1;
@@ -94,29 +108,33 @@ static void make_description(char *out, size_t size, const struct catalog_origin
 long catalog_add(struct catalog *catalog, const struct catalog_origin *origin, const struct reader_interface *interface)
 {
 	char name[PCAPNG_TEXT_MOST], description[PCAPNG_TEXT_MOST];
-	const size_t text_before = catalog->text_bytes;
-	const bool has_room = text_before + interface->filter.length < CATALOG_FILTERS_UNTIL;
+	struct catalog_share *share = origin->share;
+	const size_t before = share->text_bytes;
+	const bool has_room = before + interface->filter.length < catalog->most.text_bytes / 4; /* names come first */
 	struct format *format;
 
-	if (make_room(catalog) != 0)
+	if (share->interfaces == catalog->most.interfaces || make_room(catalog) != 0)
 		return -1;
 	make_name(name, sizeof name, origin, interface);
 	make_description(description, sizeof description, origin);
 	format = &catalog->formats[catalog->count];
 	*format = (struct format){ .kind = FORMAT_PCAPNG, .nano = interface->nano, .snaplen = CATALOG_SNAPLEN,
 				   .link_type = (enum link_type)interface->link_type,
-				   .interface = keep(catalog, name),
-				   .description = keep(catalog, description),
-				   .os = keep_plain(catalog, interface->os, PCAPNG_TEXT_MOST),
-				   .filter = keep_plain(catalog, has_room ? interface->filter : (struct reader_text){ 0 },
+				   .interface = keep(catalog, share, name),
+				   .description = keep(catalog, share, description),
+				   .os = keep_plain(catalog, share, interface->os, PCAPNG_TEXT_MOST),
+				   .filter = keep_plain(catalog, share,
+							has_room ? interface->filter : (struct reader_text){ 0 },
 							FORMAT_FILTER_SIZE),
 				   .started = FORMAT_UNKNOWN,
 				   .number = (uint32_t)catalog->count };
 	if (format->interface == NULL || format->description == NULL || format->os == NULL || format->filter == NULL) {
-		catalog->text_bytes = text_before; /* it is in no file, so it has no number */
+		catalog->text_bytes -= share->text_bytes - before; /* it is in no file, so it has no number */
+		share->text_bytes = before;
 		return -1;
 	}
 	catalog->count++;
+	share->interfaces++;
 	return (long)format->number;
 }
 

@@ -12,13 +12,20 @@
 #include "formats/reader.h"
 #include "sink.h"
 
-#define CATALOG_INTERFACES_MOST 4096
-#define CATALOG_TEXT_MOST (1u << 20) /* bytes of all texts */
-#define CATALOG_FILTERS_UNTIL (CATALOG_TEXT_MOST / 4) /* so many there are, filters are left out */
+/* Shared out evenly, but each stream has what a section of its can need. */
+#define CATALOG_INTERFACES 4096
+#define CATALOG_INTERFACES_LEAST READER_INTERFACES_MOST
+#define CATALOG_TEXT_EACH 256u /* bytes of all texts of an interface, on average */
 #define CATALOG_SNAPLEN READER_PACKET_MOST /* the same in each block: libpcap refuses a file where they differ */
+
+/* What a stream has used up of its part. */
+struct catalog_share {
+	size_t interfaces, text_bytes;
+};
 
 /* What names the interfaces of a stream. */
 struct catalog_origin {
+	struct catalog_share *share;
 	const char *name, *interface, *description;
 	unsigned int restarts;
 };
@@ -33,17 +40,21 @@ struct catalog {
 	struct format section; /* its system and application */
 	struct format *formats; /* by number */
 	size_t count, room;
+	struct catalog_share most; /* of each stream: what one uses is no other's */
 	char *texts;
 	size_t text_bytes; /* used */
 	struct catalog_name *names;
 	size_t name_count;
 };
 
-/* name_most: so many names there may be. Returns 0, or -1 if there is no memory. */
-int catalog_open(struct catalog *catalog, size_t name_most, const char *system, const char *application);
+/* Bytes that it takes at most, with so many streams. */
+size_t catalog_bytes(size_t streams);
+
+/* Each stream may have one name. Returns 0, or -1 if there is no memory. */
+int catalog_open(struct catalog *catalog, size_t streams, const char *system, const char *application);
 void catalog_close(struct catalog *catalog);
 
-/* Adds an interface. Returns its number, or -1 if there are too many, or there is no memory. */
+/* Adds an interface. Returns its number, or -1 if its stream has too many, or there is no memory. */
 long catalog_add(struct catalog *catalog, const struct catalog_origin *origin, const struct reader_interface *interface);
 
 /* Adds a name of an address of 4 or 16 bytes, unless it is there. Returns whether it was added. */

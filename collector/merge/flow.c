@@ -94,6 +94,7 @@ static bool emit(struct merger *merger, size_t index)
 		return false;
 	if (!merger->closed)
 		put_packet(merger, stream);
+	stream->came++;
 	queue_take(&stream->queue);
 	if (advance(merger, index))
 		late = merge_replace(&merger->merge, stream->queue.reader.packet.time, queue_arrived_ms(&stream->queue));

@@ -16,6 +16,7 @@
 #define LOOK_MS 50             /* at what nothing tells of, at the end */
 #define WATCHED_BEFORE 2       /* control and output */
 #define LITTLE (16u << 10)     /* bytes of a stream that wait: soon they are used up */
+#define OWN_BYTES (SINK_BYTES + (1u << 20))
 #define READ_IN_ALL (2u << 20) /* bytes: what is read at once from all streams fits into a cache */
 #define READ_LEAST (16u << 10)
 #define READ_MOST (128u << 10)
@@ -188,10 +189,21 @@ static size_t read_at_once(size_t streams)
 	return bytes < READ_LEAST ? READ_LEAST : bytes > READ_MOST ? READ_MOST : bytes;
 }
 
+/* What is not for the streams' packets. */
+static uint64_t own_memory(size_t streams)
+{
+	return OWN_BYTES + catalog_bytes(streams);
+}
+
+uint64_t merger_memory_least(size_t streams)
+{
+	return own_memory(streams) + (uint64_t)QUEUE_LEAST * streams;
+}
+
 static int open_all(struct merger *merger, int output)
 {
 	const struct merger_options *options = merger->options;
-	const size_t share = (size_t)((options->memory - MERGER_MEMORY_OWN) / options->streams);
+	const size_t share = (size_t)((options->memory - own_memory(options->streams)) / options->streams);
 	const int64_t window_ms = (int64_t)(options->window / 1000000);
 
 	merger->streams = calloc(options->streams, sizeof *merger->streams);

@@ -27,8 +27,8 @@ struct merger_options {
 	const char *system, *application;
 };
 
-/* What is not for the streams: the least that can be asked for is this, and QUEUE_LEAST for each. */
-#define MERGER_MEMORY_OWN (3u << 20)
+/* The least that memory can be. */
+uint64_t merger_memory_least(size_t streams);
 
 struct pollfd;
 

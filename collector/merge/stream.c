@@ -32,7 +32,7 @@ void stream_start(struct stream *stream, const struct order *order, int out, int
 	stream->numbered = 0;
 	stream->finals = 0;
 	stream->unfinished = false;
-	stream->attempt_packets = 0;
+	stream->attempt_packets = stream->came = 0;
 	stream->began = stream->told = stream->command_is_gone = false;
 	stream->looked = true;
 	stream->ended_ms = 0;
@@ -97,8 +97,8 @@ static bool has_all_finals(const struct stream *stream)
 /* Returns NULL, or why it is given up. */
 static const char *take_interface(struct stream *stream, struct catalog *catalog, struct sink *sink)
 {
-	const struct catalog_origin origin = { stream->facts.name, stream->facts.interface, stream->facts.description,
-					       stream->starts };
+	const struct catalog_origin origin = { &stream->share, stream->facts.name, stream->facts.interface,
+					       stream->facts.description, stream->starts };
 	const struct reader_interface *interface = &stream->queue.reader.interface;
 	long number;
 
@@ -109,7 +109,7 @@ static const char *take_interface(struct stream *stream, struct catalog *catalog
 	}
 	number = catalog_add(catalog, &origin, interface);
 	if (number < 0)
-		return "too many interfaces in all";
+		return "more interfaces than one stream may have";
 	stream->numbers[stream->numbered++] = (uint32_t)number;
 	stream->began = true;
 	catalog_put_interface(catalog, (size_t)number, sink);
@@ -219,7 +219,7 @@ static enum ending judge_end(struct stream *stream)
 		return ENDING_WHOLE;
 	if (stream->broken != NULL || queue_length(&stream->queue) > 0 || stream->queue.reader.kind == READER_PCAPNG)
 		return ENDING_BROKEN;
-	return stream->text.packets == stream->attempt_packets ? ENDING_WHOLE : ENDING_UNKNOWN;
+	return stream->text.packets == stream->came ? ENDING_WHOLE : ENDING_UNKNOWN;
 }
 
 static const char *why_not_whole(const struct stream *stream)

@@ -18,6 +18,7 @@ struct stream {
 	struct queue queue;
 	size_t read_most;
 	struct remote_text text;
+	struct catalog_share share; /* over all starts */
 	uint32_t numbers[READER_INTERFACES_MOST]; /* of its interfaces in the output */
 	uint32_t numbered;    /* so many of this section are */
 	uint64_t finals;      /* a bit for each of them that has its final statistics, and no packet behind them */
@@ -33,7 +34,8 @@ struct stream {
 	/* over all starts */
 	uint64_t packets, bytes, dropped, late, latest_ns, cut;
 	uint64_t dropped_before; /* of starts before this one */
-	uint64_t attempt_packets; /* of this start */
+	uint64_t attempt_packets; /* of this start, as the next */
+	uint64_t came;            /* written or, behind the last that was asked for, not */
 	int64_t least_lag_ns; /* of our clock behind a packet's time as it came: delay and difference of the clocks */
 	bool was_broken;      /* in any of its starts */
 	char why[256];        /* the first time */

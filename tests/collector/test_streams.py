@@ -359,3 +359,32 @@ def test_a_stream_with_too_much_to_say_of_itself_harms_no_other(collector, place
     assert result.status == 3 and "unexpectedly" not in result.messages, result.messages
     files = [read_collected(path.read_bytes()) for path in sorted(place.glob("all_*"))]
     assert len(files) > 1 and sum(len(file.of("b lo")) for file in files) == 300
+
+
+def test_a_stream_that_uses_up_its_interfaces_leaves_the_others_theirs(collector, place):
+    """A section as short as can be, over and over; the other begins when the first was given up."""
+    streams = Streams(collector, place, names=("a", "b"))
+    with pytest.raises(BrokenPipeError):
+        while True:
+            streams.send("a", (section() + interface()) * 100)
+    streams.begin("b")
+    streams.send("b", packet(BEGIN, b"mine"))
+    streams.finish("b")
+    os.close(streams.ends.pop("a"))
+    result = streams.end()
+    assert result.status == 3 and result.file().of("b lo") == [b"mine"]
+    assert 'reason="more interfaces than one stream may have"' in result.messages
+    assert re.search(r'stream="b lo" .* whole=yes', result.messages)
+    assert len(result.file().interfaces) == 4096 // 2 + 1
+
+
+@pytest.mark.parametrize("limit", [["-count", "5"], ["-max-size", "2k"]], ids=["count", "size"])
+@pytest.mark.parametrize("said", [40, 41])
+def test_of_pcap_behind_a_limit_all_that_came_is_compared_with_what_the_other_end_wrote(collector, place, limit, said):
+    """It goes on until its stdin ends, and what it sends then is left out of the file."""
+    (place / "head").write_bytes(pcap_header() + b"".join(pcap_record(BEGIN + n, bytes(100)) for n in range(20)))
+    (place / "tail").write_bytes(b"".join(pcap_record(BEGIN + n, bytes(100)) for n in range(20, 40)))
+    (place / "go.sh").write_text(f"cat head; cat >/dev/null; cat tail; echo '{said} packets captured' >&2\n")
+    result = collector.run("-via", "/bin/sh {}", "-interface", "lo", "-host", "go.sh", *limit)
+    assert result.status == (0 if said == 40 else 3), result.messages
+    assert 0 < len(result.file().packets) < 20 and "reached the limit" in result.messages
