@@ -35,12 +35,14 @@ static bool advance(struct merger *merger, size_t index)
 	return waits;
 }
 
-static void note_lag(struct stream *stream)
+static void note_lag(struct merger *merger, size_t index)
 {
+	struct stream *stream = &merger->streams[index];
 	const int64_t lag = (int64_t)(clock_wall() - stream->queue.reader.packet.time);
 
 	if (lag < stream->least_lag_ns)
 		stream->least_lag_ns = lag;
+	merge_lag(&merger->merge, index, lag);
 }
 
 void flow_look(struct merger *merger, size_t index)
@@ -50,7 +52,7 @@ void flow_look(struct merger *merger, size_t index)
 	if (merger->merge.streams[index].waits) {
 		queue_look(&stream->queue); /* it may have been moved */
 	} else if (advance(merger, index)) {
-		note_lag(stream);
+		note_lag(merger, index);
 		merge_push(&merger->merge, index, stream->queue.reader.packet.time, queue_arrived_ms(&stream->queue));
 	}
 	merge_set_full(&merger->merge, index, !queue_wants(&stream->queue));
@@ -88,6 +90,7 @@ static void put_packet(struct merger *merger, struct stream *stream)
 static bool emit(struct merger *merger, size_t index)
 {
 	struct stream *stream = &merger->streams[index];
+	const uint64_t ahead = merge_ahead(&merger->merge);
 	uint64_t late;
 
 	if (!merger->closed && !output_takes(merger, pcapng_record_length(stream->queue.reader.packet.captured)))
@@ -104,6 +107,8 @@ static bool emit(struct merger *merger, size_t index)
 		merge_set_full(&merger->merge, index, !queue_wants(&stream->queue));
 	if (late > 0 && !merger->closed)
 		tally_late(stream, late);
+	if (ahead > 0 && !merger->closed)
+		tally_ahead(stream, ahead);
 	return true;
 }
 

@@ -7,6 +7,9 @@
  * waiting, or (b) it, or one behind it, has waited for the window, or (c) a stream's memory is full. So nothing
  * waits longer than the window while the output is read; and what comes within the window comes out in order. A watermark
  * is the latest time of a packet or heartbeat of a stream: it never goes back.
+ *
+ * By (b) and (c) all goes out that stands before that packet, unless its clock is ahead of theirs by more than the window:
+ * then it goes out alone, before its time, and the order of the others stays.
  */
 #pragma once
 
@@ -27,6 +30,7 @@ struct merge_stream {
 	bool lives;  /* its header has come, and more may */
 	bool waits;  /* a packet of it is in the heap */
 	bool full;
+	int64_t least_lag_ns; /* INT64_MAX: none is known */
 };
 
 struct merge {
@@ -36,10 +40,12 @@ struct merge {
 	struct merge_head *heap; /* by time, then by stream */
 	size_t heap_count;
 	size_t full_count;
+	size_t chosen;           /* where the packet that is to be written is in the heap */
 	int64_t window_ms;
 	uint64_t hold;           /* the smallest watermark that holds packets back */
 	bool hold_is_stale;
-	uint64_t written;        /* the latest time that was written */
+	uint64_t written;        /* the latest time that was written in order, and of which stream */
+	size_t written_of;
 };
 
 /* Returns 0, or -1 if there is no memory. */
@@ -52,6 +58,9 @@ void merge_set_lives(struct merge *merge, size_t stream, bool lives);
 /* Its memory is full, or no more. */
 void merge_set_full(struct merge *merge, size_t stream, bool full);
 
+/* A packet of it came so long after its own time by some clock, the same for all: delay and difference of the clocks. */
+void merge_lag(struct merge *merge, size_t stream, int64_t lag_ns);
+
 /* No packet before this time follows. */
 void merge_watermark(struct merge *merge, size_t stream, uint64_t time);
 
@@ -63,6 +72,9 @@ void merge_push(struct merge *merge, size_t stream, uint64_t time, int64_t arriv
  * was read; before that waiting costs nothing, and only (a) counts.
  */
 size_t merge_first(struct merge *merge, int64_t now_ms, bool all_read);
+
+/* By how many nanoseconds the one that merge_first() chose is ahead of another that it was chosen before; 0: of none. */
+uint64_t merge_ahead(const struct merge *merge);
 
 /* It was written. Returns by how many nanoseconds it was too late to stand in order; 0: it was not. */
 uint64_t merge_pop(struct merge *merge);

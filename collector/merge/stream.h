@@ -32,7 +32,7 @@ struct stream {
 	const char *broken;   /* why it was given up */
 	enum ending ending;
 	/* over all starts */
-	uint64_t packets, bytes, dropped, late, latest_ns, cut;
+	uint64_t packets, bytes, dropped, late, latest_ns, ahead, cut;
 	uint64_t dropped_before; /* of starts before this one */
 	uint64_t attempt_packets; /* of this start, as the next */
 	uint64_t came;            /* written or, behind the last that was asked for, not */

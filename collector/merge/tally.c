@@ -62,6 +62,14 @@ void tally_late(struct stream *stream, uint64_t nanoseconds)
 		stream->latest_ns = nanoseconds;
 }
 
+void tally_ahead(struct stream *stream, uint64_t nanoseconds)
+{
+	if (stream->ahead++ == 0)
+		log_record(LOG_WARN, "a clock is far ahead, its packets stand before older ones of others",
+			   LOG_FIELDS(LOG_TEXT("stream", stream->facts.name),
+				      LOG_NUMBER("ahead-ms", nanoseconds / 1000000)));
+}
+
 /* "-3ms": a clock before ours. */
 static void write_lag(char *text, size_t size, const struct stream *stream)
 {
@@ -91,7 +99,7 @@ static void tell_stream(const struct stream *stream)
 		   LOG_FIELDS(LOG_TEXT("stream", name), LOG_NUMBER("packets", stream->packets),
 			      LOG_NUMBER("bytes", stream->bytes), LOG_NUMBER("dropped", stream->dropped),
 			      LOG_NUMBER("late", stream->late), LOG_NUMBER("late-ms", stream->latest_ns / 1000000),
-			      LOG_TEXT("lag", lag), LOG_NUMBER("cut", stream->cut),
+			      LOG_NUMBER("ahead", stream->ahead), LOG_TEXT("lag", lag), LOG_NUMBER("cut", stream->cut),
 			      LOG_NUMBER("messages-left-out", stream->text.left_out),
 			      LOG_TEXT("whole", stream->was_broken && stream->ending == ENDING_WHOLE ? "no" : ENDINGS[stream->ending]),
 			      LOG_TEXT("reason", reason_of(stream))));

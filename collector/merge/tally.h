@@ -13,5 +13,8 @@ int tally_timeout(const struct merger *merger, int64_t now_ms);
 /* A packet of this stream was too late by so much: told once. */
 void tally_late(struct stream *stream, uint64_t nanoseconds);
 
+/* A packet of this stream stands before older ones of others, by so much: told once. */
+void tally_ahead(struct stream *stream, uint64_t nanoseconds);
+
 /* A line for each stream, and one for all. Returns whether all were whole. */
 bool tally_summary(struct merger *merger);

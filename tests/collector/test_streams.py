@@ -388,3 +388,23 @@ def test_of_pcap_behind_a_limit_all_that_came_is_compared_with_what_the_other_en
     result = collector.run("-via", "/bin/sh {}", "-interface", "lo", "-host", "go.sh", *limit)
     assert result.status == (0 if said == 40 else 3), result.messages
     assert 0 < len(result.file().packets) < 20 and "reached the limit" in result.messages
+
+
+def test_a_clock_far_ahead_leaves_the_others_in_order(collector, place):
+    """One packet of it is due at any time; of the others each waits for the third, which beats later than they come."""
+    streams = Streams(collector, place, "-window", "2s", names=("a", "b", "c"))
+    streams.begin("a", "b", "c")
+    began = time.time_ns()
+    for _ in range(300):
+        streams.send("a", packet(time.time_ns() + 3600 * S, b"ahead"))
+        streams.send("b", packet(time.time_ns(), b"right"))
+        streams.send("c", packet(time.time_ns(), b"right"))
+        time.sleep(0.01)  # the traffic's pace
+        streams.send("b", packet(time.time_ns(), b"right"))
+    streams.finish(at=began)
+    result = streams.end()
+    found = result.file()
+    others = [time for number, time, data, _ in found.packets if data == b"right"]
+    assert len(others) == 900 and others == sorted(others)
+    assert re.search(r'"a clock is far ahead, .* stream=a ahead-ms=3\d{6}', result.messages)
+    assert re.search(r'stream="b lo" .* ahead=0 ', result.messages) and result.status == 0

@@ -189,8 +189,11 @@ static uint64_t random_below(uint64_t limit)
 
 #define ARRIVALS 3000
 
-/* Returns how many came out late; each comes out within the window. */
-static uint64_t run_with(uint64_t lag_most_ms)
+/*
+ * The clock of the first stream is ahead by so much. Returns how many came out late, not counting what that clock says;
+ * each comes out within the window.
+ */
+static uint64_t run_with(uint64_t lag_most_ms, uint64_t ahead_ms)
 {
 	static struct arrival arrivals[STREAMS][ARRIVALS];
 	size_t next[STREAMS] = { 0 }, head[STREAMS] = { 0 };
@@ -202,7 +205,7 @@ static uint64_t run_with(uint64_t lag_most_ms)
 			const uint64_t time_ms = 1000 + 3 * i + random_below(3);
 			int64_t at = (int64_t)(time_ms + random_below(lag_most_ms));
 			before = at > before ? at : before; /* a stream keeps its order */
-			arrivals[stream][i] = (struct arrival){ time_ms * MS, before };
+			arrivals[stream][i] = (struct arrival){ (time_ms + (stream == 0) * ahead_ms) * MS, before };
 		}
 	}
 	live(STREAMS);
@@ -210,14 +213,19 @@ static uint64_t run_with(uint64_t lag_most_ms)
 		for (size_t stream = 0; stream < STREAMS; stream++) {
 			while (next[stream] < ARRIVALS && arrivals[stream][next[stream]].at_ms <= now)
 				next[stream]++;
-			if (head[stream] < next[stream] && !merge.streams[stream].waits)
-				merge_push(&merge, stream, arrivals[stream][head[stream]].time, arrivals[stream][head[stream]].at_ms);
+			if (head[stream] < next[stream] && !merge.streams[stream].waits) {
+				const struct arrival *one = &arrivals[stream][head[stream]];
+				merge_lag(&merge, stream, one->at_ms * (int64_t)MS - (int64_t)one->time);
+				merge_push(&merge, stream, one->time, one->at_ms);
+			}
 		}
 		for (size_t stream; (stream = merge_first(&merge, now, true)) != MERGE_NONE; total++) {
 			const struct arrival *one = &arrivals[stream][head[stream]++], *other = &arrivals[stream][head[stream]];
 			assert_true(now - one->at_ms <= WINDOW_MS);
-			late += one->time < written;
-			written = one->time > written ? one->time : written;
+			if (ahead_ms == 0 || stream != 0) {
+				late += one->time < written;
+				written = one->time > written ? one->time : written;
+			}
 			if (head[stream] < next[stream])
 				merge_replace(&merge, other->time, other->at_ms);
 			else
@@ -230,13 +238,59 @@ static uint64_t run_with(uint64_t lag_most_ms)
 static void all_is_sorted_while_lag_and_skew_stay_below_the_window(void **state)
 {
 	(void)state;
-	assert_int_equal(run_with(WINDOW_MS - 10), 0);
+	assert_int_equal(run_with(WINDOW_MS - 10, 0), 0);
+}
+
+static void a_clock_that_is_ahead_leaves_the_others_in_order(void **state)
+{
+	static const uint64_t AHEAD_MS[] = { 600, 1000, 3600000, 1000000000000 };
+
+	for (size_t i = 0; i < sizeof AHEAD_MS / sizeof *AHEAD_MS; i++) {
+		begin(state);
+		assert_int_equal(run_with(100, AHEAD_MS[i]), 0);
+		end(state);
+	}
+}
+
+static void a_packet_ahead_goes_out_alone_and_does_not_make_others_late(void **state)
+{
+	(void)state;
+	live(3);
+	merge_lag(&merge, 0, -3600000 * (int64_t)MS);
+	merge_lag(&merge, 1, 0);
+	merge_push(&merge, 0, 3600000 * MS, 0);
+	assert_int_equal(merge_first(&merge, WINDOW_MS, true), 0); /* alone it may be right */
+	assert_int_equal(merge_ahead(&merge), 0);
+	assert_int_equal(merge_replace(&merge, 3600010 * MS, 10), 0);
+	merge_push(&merge, 1, 400 * MS, 400);
+	assert_int_equal(merge_first(&merge, WINDOW_MS + 10, true), 0);
+	assert_true(merge_ahead(&merge) == (3600010 - 400) * MS);
+	assert_int_equal(merge_pop(&merge), 0);
+	assert_true(merge_first(&merge, WINDOW_MS + 10, true) == MERGE_NONE);
+	assert_int_equal(merge_first(&merge, WINDOW_MS + 400, true), 1);
+	assert_int_equal(merge_pop(&merge), 0);
+}
+
+static void a_full_stream_that_is_ahead_lets_no_other_out(void **state)
+{
+	(void)state;
+	live(3);
+	merge_lag(&merge, 0, -3600000 * (int64_t)MS);
+	merge_lag(&merge, 1, 0);
+	merge_push(&merge, 0, 3600000 * MS, 0);
+	merge_push(&merge, 1, MS, 0);
+	merge_set_full(&merge, 0, true);
+	assert_int_equal(merge_first(&merge, 0, true), 0);
+	assert_int_equal(merge_pop(&merge), 0);
+	merge_set_full(&merge, 0, false);
+	merge_watermark(&merge, 2, MS);
+	assert_int_equal(merge_first(&merge, 0, true), 1);
 }
 
 static void beyond_the_window_late_packets_are_counted_and_none_is_lost(void **state)
 {
 	(void)state;
-	assert_true(run_with(4 * WINDOW_MS) > 0);
+	assert_true(run_with(4 * WINDOW_MS, 0) > 0);
 }
 
 /* The queue. */
@@ -369,6 +423,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_late_packet_is_written_at_once_and_it_is_told_how_late, begin, end),
 		cmocka_unit_test_setup_teardown(all_is_sorted_while_lag_and_skew_stay_below_the_window, begin, end),
 		cmocka_unit_test_setup_teardown(beyond_the_window_late_packets_are_counted_and_none_is_lost, begin, end),
+		cmocka_unit_test(a_clock_that_is_ahead_leaves_the_others_in_order),
+		cmocka_unit_test_setup_teardown(a_packet_ahead_goes_out_alone_and_does_not_make_others_late, begin, end),
+		cmocka_unit_test_setup_teardown(a_full_stream_that_is_ahead_lets_no_other_out, begin, end),
 		cmocka_unit_test(a_packet_keeps_the_time_of_its_arrival),
 		cmocka_unit_test(after_more_arrivals_than_there_are_marks_nothing_counts_as_younger_than_it_is),
 		cmocka_unit_test(a_full_queue_wants_nothing_until_a_quarter_is_free),
