@@ -235,6 +235,16 @@ static bool is_enough(const struct desk *desk)
 	return desk->urgent || (desk->stop_ms != 0 && clock_ms() - desk->stop_ms >= REST_LIMIT_MS);
 }
 
+/* Once for all. What a filter leaves out is not known here; without one it is nothing, and only the loopback has no session. */
+static void warn_of_ssh(const struct desk *desk)
+{
+	const struct collect_options *options = desk->options;
+
+	if (via_is_ssh(options) && remote_captures_ssh(desk->captures->dialect) && options->filter[0] == '\0' &&
+	    strcmp(options->interfaces, "lo") != 0)
+		notice(LOG_WARN, "without a filter the program there captures its own ssh session", LOG_FIELDS(LOG_TEXT("remote", options->remote)));
+}
+
 int desk_run(struct desk *desk)
 {
 	desk->captures = calloc(desk->targets->count, sizeof *desk->captures);
@@ -242,6 +252,7 @@ int desk_run(struct desk *desk)
 		return -1;
 	for (size_t i = 0; i < desk->targets->count; i++)
 		capture_open(&desk->captures[i], &desk->targets->all[i], desk->options);
+	warn_of_ssh(desk);
 	if (desk->options->duration > 0)
 		desk->deadline_ms = clock_ms() + (int64_t)(desk->options->duration / 1000000);
 	while (!have_all_ended(desk) && !is_enough(desk)) {

@@ -44,6 +44,11 @@ bool remote_stops_at_eof(enum dialect dialect)
 	return dialect == DIALECT_CURRENT;
 }
 
+bool remote_captures_ssh(enum dialect dialect)
+{
+	return dialect == DIALECT_TCPDUMP || dialect == DIALECT_DUMPCAP;
+}
+
 static int add_pair(struct words *words, const char *flag, const char *value)
 {
 	return value == NULL || *value == '\0' ? 0 :

@@ -27,6 +27,9 @@ bool remote_step_down(enum dialect *dialect);
 /* It ends, with everything that had arrived, when its stdin does. */
 bool remote_stops_at_eof(enum dialect dialect);
 
+/* Over ssh it would capture its own packets: a filter has to leave them out. */
+bool remote_captures_ssh(enum dialect dialect);
+
 /* Makes the command line. Returns NULL, or what cannot be said to this program. */
 const char *remote_make(struct words *words, enum dialect dialect, const struct collect_options *options,
 			const char *interface);

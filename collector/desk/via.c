@@ -13,6 +13,11 @@ bool via_is_cf(const struct collect_options *options)
 	return options->via == NULL ? options->app_count > 0 : strcmp(options->via, "cf") == 0;
 }
 
+bool via_is_ssh(const struct collect_options *options)
+{
+	return strcmp(via_template(options), SSH) == 0 || strncmp(via_template(options), "ssh ", 4) == 0;
+}
+
 const char *via_template(const struct collect_options *options)
 {
 	if (via_is_cf(options))

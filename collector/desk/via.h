@@ -8,5 +8,7 @@
 
 bool via_is_cf(const struct collect_options *options);
 
+bool via_is_ssh(const struct collect_options *options);
+
 /* The command's words, see words_expand(). */
 const char *via_template(const struct collect_options *options);

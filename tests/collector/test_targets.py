@@ -227,3 +227,14 @@ def test_the_rest_of_a_long_line_is_no_host(collector, place):
     (place / "hosts").write_text("# " + "x" * 600 + "evil\ngood\n")
     result = collector.run("-via", "echo {}", "-hosts-file", "hosts", "-interface", "lo")
     assert result.status == 1 and "a line is too long" in result.messages
+
+
+@pytest.mark.parametrize("words, warned", [
+    (["-interface", "eth0"], True), (["-interface", "eth0", "port", "5432"], False), (["-interface", "lo"], False),
+    (["-interface", "eth0", "-remote", "cf-pcap"], False), (["-interface", "eth0", "-via", "sh -c {command}"], False)])
+def test_tcpdump_over_ssh_without_a_filter_is_warned_of_once(collector, place, words, warned):
+    (place / "ssh").write_text("#!/bin/sh\n")
+    (place / "ssh").chmod(0o755)
+    remote = [] if "-remote" in words else ["-remote", "sudo -n tcpdump"]
+    result = collector.run("-host", "a", "-host", "b", *remote, *words, env={"PATH": f"{place}:/usr/bin:/bin"})
+    assert result.messages.count("captures its own ssh session") == warned, result.messages
