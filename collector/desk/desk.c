@@ -235,14 +235,15 @@ static bool is_enough(const struct desk *desk)
 	return desk->urgent || (desk->stop_ms != 0 && clock_ms() - desk->stop_ms >= REST_LIMIT_MS);
 }
 
-/* Once for all. What a filter leaves out is not known here; without one it is nothing, and only the loopback has no session. */
+/* What a filter leaves out is not known here; without one it is nothing, and only the loopback has no session. */
 static void warn_of_ssh(const struct desk *desk)
 {
 	const struct collect_options *options = desk->options;
 
 	if (via_is_ssh(options) && remote_captures_ssh(desk->captures->dialect) && options->filter[0] == '\0' &&
 	    strcmp(options->interfaces, "lo") != 0)
-		notice(LOG_WARN, "without a filter the program there captures its own ssh session", LOG_FIELDS(LOG_TEXT("remote", options->remote)));
+		notice(LOG_WARN, "without a filter the program there captures its own ssh session",
+		       LOG_FIELDS(LOG_TEXT("remote", options->remote)));
 }
 
 int desk_run(struct desk *desk)

@@ -17,7 +17,9 @@ static size_t interfaces_each(size_t streams)
 
 size_t catalog_bytes(size_t streams)
 {
-	return streams * (interfaces_each(streams) * (sizeof(struct format) + CATALOG_TEXT_EACH) + sizeof(struct catalog_name));
+	const size_t interface = sizeof(struct format) + CATALOG_TEXT_EACH;
+
+	return streams * (interfaces_each(streams) * interface + sizeof(struct catalog_name));
 }
 
 int catalog_open(struct catalog *catalog, size_t streams, const char *system, const char *application)
