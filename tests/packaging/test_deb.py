@@ -138,6 +138,16 @@ def test_package_has_the_version_of_the_program(package, tools):
     assert version.split() == ["cf-pcap", packaged.stdout.strip()]
 
 
+def test_the_collector_is_a_link_where_wireshark_looks(build):
+    package = next(build.glob("cf-pcap-collect_*.deb"))
+    listed = subprocess.run(["dpkg-deb", "-c", package], check=True, stdout=subprocess.PIPE, text=True).stdout
+    link, target = re.search(r" \./(usr/lib/\S+/wireshark/extcap/cf-pcap-collect) -> (\S+)$", listed, re.M).groups()
+    assert os.path.normpath(f"/{os.path.dirname(link)}/{target}") == "/usr/bin/cf-pcap-collect"
+    # Debian's own are beside it.
+    own = subprocess.run(["dpkg", "-L", "wireshark-common"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert f"/{os.path.dirname(link)}/sshdump" in own.splitlines()
+
+
 def run_as(system, ns, *groups):
     """A capture of an ordinary user with these groups, inside."""
     return ns.run("chroot", f"--userspec={USER}:{USER}", f"--groups={','.join(groups) or USER}", system.root,
