@@ -13,10 +13,10 @@
 
 /* Wireshark offers to ask for values again only in selectors. */
 static const char OF_APPS[] =
-	"arg {number=0}{call=--app}{display=App}{type=editselector}{reload=true}{required=true}"
+	"arg {number=0}{call=--app}{display=App}{type=selector}{reload=true}{required=true}"
 	"{placeholder=Load the apps}{tooltip=An app of the space that cf is at, or several, with commas between}\n"
 	"arg {number=1}{call=--process}{display=Process}{type=string}{default=web}{tooltip=The process of the app}\n"
-	"arg {number=2}{call=--instances}{display=Instances}{type=editselector}{reload=true}"
+	"arg {number=2}{call=--instances}{display=Instances}{type=selector}{reload=true}"
 	"{placeholder=Load the instances}{tooltip=One, or a list such as 0,2-4}\n";
 
 static const char OF_HOSTS[] =
@@ -25,7 +25,7 @@ static const char OF_HOSTS[] =
 
 /* With the numbers from FIRST_SHARED on. */
 static const char SHARED[] =
-	"arg {number=3}{call=--interface}{display=Interface there}{type=editselector}"
+	"arg {number=3}{call=--interface}{display=Interface there}{type=selector}"
 	"{tooltip=Where to capture, or several with commas between}\n"
 	"arg {number=4}{call=--headers-only}{display=Only headers, no payload}{type=boolflag}"
 	"{tooltip=The program there cuts each packet at the end of its headers}\n"

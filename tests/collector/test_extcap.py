@@ -91,7 +91,7 @@ def test_the_dialog_has_what_a_capture_needs(collector, interface, own):
     assert [one["call"] for one in arguments] == [*own, "--interface", "--headers-only", "--snaplen", "--window", "--remote",
                                                   "--via"]
     assert len({one["number"] for one in arguments}) == len(arguments)
-    selectors = {one["number"] for one in arguments if one["type"] == "editselector"}
+    selectors = {one["number"] for one in arguments if one["type"] == "selector"}
     assert {one["arg"] for one in sentences(result, "value")} <= selectors
     assert [one["value"] for one in sentences(result, "value") if one.get("default")].count("lo") == 1
 
