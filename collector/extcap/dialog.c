@@ -9,24 +9,25 @@
 #include "collector/desk/remote.h"
 #include "request.h"
 
-#define FIRST_SHARED 3 /* number of the first argument that both interfaces have */
-
 /* Wireshark offers to ask for values again only in selectors. */
 static const char OF_APPS[] =
 	"arg {number=0}{call=--app}{display=App}{type=selector}{reload=true}{required=true}"
 	"{placeholder=Load the apps}{tooltip=An app of the space that cf is at, or several, with commas between}\n"
 	"arg {number=1}{call=--process}{display=Process}{type=string}{default=web}{tooltip=The process of the app}\n"
 	"arg {number=2}{call=--instances}{display=Instances}{type=selector}{reload=true}"
-	"{placeholder=Load the instances}{tooltip=One, or a list such as 0,2-4}\n";
+	"{placeholder=Load the instances}{tooltip=All, or one}\n"
+	"arg {number=9}{call=--instance-list}{display=Or a list of instances}{type=string}{placeholder=0,2-4}"
+	"{tooltip=Instead of the choice above}\n"
+	"arg {number=3}{call=--interface}{display=Interface there}{type=selector}"
+	"{tooltip=Where to capture}\n";
 
 static const char OF_HOSTS[] =
 	"arg {number=0}{call=--hosts}{display=Hosts}{type=string}{required=true}"
-	"{tooltip=Names for ssh, with commas between. ssh cannot ask for a password here}\n";
+	"{tooltip=Names for ssh, with commas between. ssh cannot ask for a password here}\n"
+	"arg {number=3}{call=--interface}{display=Interface there}{type=string}{default=any}"
+	"{tooltip=Where to capture, or several with commas between}\n";
 
-/* With the numbers from FIRST_SHARED on. */
 static const char SHARED[] =
-	"arg {number=3}{call=--interface}{display=Interface there}{type=selector}"
-	"{tooltip=Where to capture, or several with commas between}\n"
 	"arg {number=4}{call=--headers-only}{display=Only headers, no payload}{type=boolflag}"
 	"{tooltip=The program there cuts each packet at the end of its headers}\n"
 	"arg {number=5}{call=--snaplen}{display=Bytes kept of each packet}{type=unsigned}{range=1," EXTCAP_SNAPLEN "}"
@@ -61,10 +62,11 @@ void dialog_print_arguments(const char *interface)
 	fputs(is_app ? OF_APPS : OF_HOSTS, stdout);
 	fputs(SHARED, stdout);
 	printf(WAY, is_app ? "cf" : "ssh");
-	if (is_app)
-		dialog_print_value(DIALOG_INSTANCES, "all", "all that run", true);
+	if (!is_app)
+		return;
+	dialog_print_value(DIALOG_INSTANCES, "all", "all that run", true);
 	for (size_t i = 0; i < sizeof INTERFACES_THERE / sizeof *INTERFACES_THERE; i++)
-		dialog_print_value(FIRST_SHARED, INTERFACES_THERE[i], INTERFACES_THERE[i], i == 0);
+		dialog_print_value(DIALOG_INTERFACE, INTERFACES_THERE[i], INTERFACES_THERE[i], i == 0);
 }
 
 static void print_plain(const char *text)

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Numbers of the arguments whose values can be asked for. */
-enum { DIALOG_APP = 0, DIALOG_INSTANCES = 2 };
+/* Numbers of the arguments that have values to choose from. */
+enum { DIALOG_APP = 0, DIALOG_INSTANCES = 2, DIALOG_INTERFACE = 3 };
 
 void dialog_print_interfaces(void);
 void dialog_print_dlts(void);

@@ -27,6 +27,7 @@ static const struct flag FLAGS[] = {
 	TEXT("app", app),
 	TEXT("process", process),
 	TEXT("instances", instances),
+	TEXT("instance-list", instance_list),
 	TEXT("hosts", hosts),
 	TEXT("interface", device),
 	TEXT("snaplen", snaplen),
@@ -120,11 +121,12 @@ static const char *unless(const char *value, const char *said_anyway)
 static int add_all(struct words *words, const struct extcap_request *request)
 {
 	const bool is_app = strcmp(request->interface, EXTCAP_APP) == 0;
+	const char *instances = request->instance_list != NULL ? request->instance_list : unless(request->instances, "all");
 
 	return add_names(words, is_app ? NULL : "-host", is_app ? request->app : request->hosts) != 0 ||
-			       add_pair(words, "-interface", request->device != NULL ? request->device : "lo") != 0 ||
+			       add_pair(words, "-interface", request->device != NULL ? request->device : is_app ? "lo" : "any") != 0 ||
 			       add_pair(words, "-process", is_app ? request->process : NULL) != 0 ||
-			       add_pair(words, "-i", is_app ? unless(request->instances, "all") : NULL) != 0 ||
+			       add_pair(words, "-i", is_app ? instances : NULL) != 0 ||
 			       add_pair(words, "-snaplen", unless(request->snaplen, EXTCAP_SNAPLEN)) != 0 ||
 			       (request->headers_only && words_add(words, "-headers-only") != 0) ||
 			       add_pair(words, "-window", request->window) != 0 ||

@@ -16,7 +16,8 @@ struct extcap_request {
 	const char *reload;    /* the argument whose values are asked for */
 	const char *filter;    /* alone: is it valid? */
 	const char *fifo;
-	const char *app, *process, *instances, *hosts; /* apps and hosts with commas or blanks between */
+	const char *app, *process, *instances, *instance_list; /* the list counts before the choice */
+	const char *hosts; /* as apps: with commas or blanks between */
 	const char *device, *snaplen, *window, *via, *remote;
 	bool interfaces, dlts, config, capture, headers_only;
 };

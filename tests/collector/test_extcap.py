@@ -84,7 +84,7 @@ def test_interfaces_are_listed_whatever_version_asks(collector):
     assert len(sentences(collector.run(*APP, "--extcap-dlts"), "dlt")) == 1
 
 
-@pytest.mark.parametrize("interface, own", [(APP, ["--app", "--process", "--instances"]), (SSH, ["--hosts"])])
+@pytest.mark.parametrize("interface, own", [(APP, ["--app", "--process", "--instances", "--instance-list"]), (SSH, ["--hosts"])])
 def test_the_dialog_has_what_a_capture_needs(collector, interface, own):
     result = collector.run(*interface, "--extcap-config")
     arguments = sentences(result, "arg")
@@ -93,7 +93,7 @@ def test_the_dialog_has_what_a_capture_needs(collector, interface, own):
     assert len({one["number"] for one in arguments}) == len(arguments)
     selectors = {one["number"] for one in arguments if one["type"] == "selector"}
     assert {one["arg"] for one in sentences(result, "value")} <= selectors
-    assert [one["value"] for one in sentences(result, "value") if one.get("default")].count("lo") == 1
+    assert [one["value"] for one in sentences(result, "value") if one.get("default")] == (["all", "lo"] if interface == APP else [])
 
 
 @pytest.mark.parametrize("words", [("--extcap-interfaces",), (*APP, "--extcap-config"), (*SSH, "--extcap-config"),

@@ -29,7 +29,7 @@ static int read_words(const char **words)
 static void a_capture_of_apps_is_a_command_line_of_ours(void **state)
 {
 	(void)state;
-	assert_int_equal(CAPTURE(EXTCAP_APP, "--app", "shop, api", "--process", "worker", "--instances", "0,2-4", "--interface",
+	assert_int_equal(CAPTURE(EXTCAP_APP, "--app", "shop, api", "--process", "worker", "--instances", "all", "--instance-list", "0,2-4", "--interface",
 				 "lo,eth0", "--headers-only", "--snaplen", "96", "--window", "1s", "--via", "cf", "--remote",
 				 "/usr/bin/cf-pcap", "--extcap-capture-filter", "tcp port 80"), 0);
 	assert_int_equal(options.app_count, 2);
@@ -49,6 +49,7 @@ static void a_capture_on_hosts_is_one_too(void **state)
 	(void)state;
 	assert_int_equal(CAPTURE(EXTCAP_SSH, "--hosts", "db1,db2 db3"), 0);
 	assert_int_equal(options.host_count, 3);
+	assert_string_equal(options.interfaces, "any");
 	assert_string_equal(options.hosts[2], "db3");
 	assert_int_equal(options.app_count, 0);
 }
