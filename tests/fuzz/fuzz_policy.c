@@ -19,7 +19,7 @@ static void expect_in_range(const struct policy *policy)
 	for (int word = 0; word < POLICY_WORDS; word++) {
 		PROMISE((policy->value[word] != NULL) == (number[word] != 0));
 		limits |= policy->value[word] != NULL;
-		if (policy->value[word] != NULL && word != POLICY_HEADERS_ONLY)
+		if (policy->value[word] != NULL && *policy->value[word] != '\0')
 			expect_whole(policy, policy->value[word]);
 	}
 	PROMISE(limits);

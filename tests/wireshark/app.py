@@ -129,9 +129,13 @@ class App:
                         server.sendall(f"HTTP/1.1 {status}\r\nX-Instance: {number}\r\nContent-Length: 0\r\n\r\n".encode())
                     client.recv(1000)
 
-    def spawn(self, *argv, env=None, **options):
-        """A program of the user's, at the desk. There he has a name: Wireshark and ssh ask for it."""
+    def spawn(self, *argv, root=None, env=None, **options):
+        """A program of the user's, at the desk, perhaps in another root. There he has a name: Wireshark and ssh ask for it."""
         script = f'mount --bind {self.folder}/passwd /etc/passwd && exec setpriv --reuid {USER} --regid {USER} --clear-groups "$@"'
+        if root:
+            script = (f"set -e; cd {root}; mkdir -p .{self.folder}; mount --bind {self.folder} .{self.folder}\n"
+                      f"mount --bind {self.folder}/passwd etc/passwd; mount --rbind /dev dev; mount -t proc proc proc\n"
+                      f'exec /usr/sbin/chroot --userspec={USER}:{USER} --groups= . "$@"')
         words = ["ip", "netns", "exec", self.desk, "sh", "-c", script, "sh", *argv]
         env = {"PATH": f"{self.home}:/usr/bin:/bin", "HOME": str(self.home), "TZ": "UTC", "LC_ALL": "C.UTF-8",
                "CF_STANDIN": str(self.home), "TMPDIR": str(self.home / "temporary"), **(env or {})}

@@ -32,8 +32,12 @@ def desk(app, stage):
     shutil.copy(ROOT / "build/cf-pcap-collect", settings / "extcap")
     shutil.copytree(ROOT / "packaging/wireshark/cf-pcap", settings / "profiles/cf-pcap")
     (settings / "recent_common").write_text(RECENT)
-    for path in [app.home / ".config", *(app.home / ".config").rglob("*")]:
-        os.chown(path, USER, USER)
+    newer = app.home / ".local/lib/wireshark/extcap"
+    newer.mkdir(parents=True)
+    shutil.copy(ROOT / "build/cf-pcap-collect", newer)
+    for path in app.home.glob(".*"):
+        for inner in (path, *path.rglob("*")):
+            os.chown(inner, USER, USER)
     app.remote = stage / "cf-pcap"
     return app
 
