@@ -36,6 +36,7 @@
 #define EXIT_USAGE 2
 #define EXIT_NOT_WHOLE 3
 #define DESCRIPTORS_BESIDES 32
+#define MEMORY_DEFAULT (64u << 20)
 
 static int fail(const char *message, const char *reason)
 {
@@ -139,11 +140,14 @@ static void release_output(const struct collect_options *options, int output)
 		close(output);
 }
 
-static int check_memory(const struct collect_options *options, const struct targets *targets)
+/* What is not given is what there has to be, at least. */
+static int check_memory(struct collect_options *options, const struct targets *targets)
 {
 	const uint64_t least = merger_memory_least(targets->count);
 	char needed[32];
 
+	if (options->memory == 0)
+		options->memory = least > MEMORY_DEFAULT ? least : MEMORY_DEFAULT;
 	if (options->memory >= least)
 		return 0;
 	snprintf(needed, sizeof needed, "%lluk", (unsigned long long)((least + 1023) >> 10));

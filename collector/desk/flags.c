@@ -7,7 +7,6 @@
 
 #include "base/flag.h"
 
-#define MEMORY_DEFAULT (64u << 20)
 #define WINDOW_DEFAULT 500000000 /* ns */
 #define WINDOW_LEAST 20000000    /* ns: below, heartbeats would be traffic of their own */
 #define WINDOW_MOST 60000000000
@@ -161,7 +160,6 @@ int collect_flags_parse(struct collect_options *options, int argc, char *const *
 	bool ended = false;
 
 	memset(options, 0, sizeof *options);
-	options->memory = MEMORY_DEFAULT;
 	options->window = WINDOW_DEFAULT;
 	options->apps = argv + next;
 	while (next < argc && !is_flag(argv[next]))

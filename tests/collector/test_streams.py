@@ -408,3 +408,11 @@ def test_a_clock_far_ahead_leaves_the_others_in_order(collector, place):
     assert len(others) == 900 and others == sorted(others)
     assert re.search(r'"a clock is far ahead, .* stream=a ahead-ms=3\d{6}', result.messages)
     assert re.search(r'stream="b lo" .* ahead=0 ', result.messages) and result.status == 0
+
+
+def test_three_hundred_streams_need_no_flag(collector, place):
+    """The default of -memory grows with them."""
+    (place / "stream").write_bytes(section() + interface() + packet(BEGIN, b"x") + statistics(BEGIN, True))
+    hosts = [word for number in range(300) for word in ("-host", f"h{number}")]
+    result = collector.run("-via", "cat stream", "-interface", "lo", *hosts, timeout=300)
+    assert result.status == 0 and len(result.file().packets) == 300, result.messages[-1000:]

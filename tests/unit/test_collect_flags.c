@@ -32,7 +32,7 @@ static void apps_are_the_words_before_the_first_flag(void **state)
 	assert_int_equal(options.app_count, 2);
 	assert_string_equal(options.apps[1], "api");
 	assert_string_equal(options.filter, "tcp port 80");
-	assert_true(options.window == 500000000 && options.memory == 64u << 20);
+	assert_true(options.window == 500000000 && options.memory == 0);
 }
 
 static void each_flag_is_stored(void **state)
