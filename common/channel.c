@@ -28,7 +28,7 @@ static int all_was_sent(ssize_t sent, size_t size)
 	return 0;
 }
 
-/* Not with sendmsg(): a sandbox that allows this lets no fd pass. */
+/* send() and not sendmsg(): a sandbox that allows only this cannot pass an fd. */
 int channel_send(int channel, const void *message, size_t size)
 {
 	ssize_t sent;
@@ -97,7 +97,7 @@ static bool holds_one_fd(struct msghdr *header)
 	       control->cmsg_len == CMSG_LEN(sizeof(int)) && rights_count(control) == 1;
 }
 
-/* Not with recvmsg(): no descriptor is ever installed by this, whatever the other end sends with it. */
+/* recv() and not recvmsg(): whatever fd the other end sends, this process does not get it. */
 ssize_t channel_receive(int channel, void *message, size_t size)
 {
 	ssize_t received = recv(channel, message, size, MSG_TRUNC); /* the length that it had, unix(7) */

@@ -1,5 +1,5 @@
 /* common: what helper and writer share, read together with the helper. */
-/* Dropping privileges for good, and proving it. */
+/* Lowering privileges, and reading back what is left. */
 #include "privilege.h"
 
 #include <errno.h>
@@ -41,14 +41,14 @@ bool privilege_is_the_files(void)
 {
 	const bool root = getuid() == 0 && (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT) == 0;
 
-	return !root && !sets_are("="); /* whoever cannot tell has something to protect */
+	return !root && !sets_are("="); /* if it cannot be read: assume that there is one */
 }
 
 int privilege_shield_exec(void)
 {
 	if (privilege_set("cap_net_raw=pi") != 0 || cap_set_ambient(CAP_NET_RAW, CAP_SET) != 0)
 		return -1;
-	/* From here on no file gives anything that is not ambient. */
+	/* From here on exec gives nothing but what is ambient. */
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 

@@ -1,5 +1,5 @@
 /* common: what helper and writer share, read together with the helper. */
-/* Dropping privileges for good, and proving it. */
+/* Lowering privileges, and reading back what is left. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,14 +18,14 @@ int privilege_set(const char *text);
 int privilege_shield(void);
 
 /*
- * Is the shield there, and did the file give what it is made of? Root gets that from any exec: there is
- * nothing he could take from us. True if it cannot be told.
+ * Whether there is a capability and the file gave it. Root gets his from any exec, so he gains nothing by
+ * getting at ours: false. True if it cannot be told.
  */
 bool privilege_is_the_files(void);
 
 /*
- * The shield, and that it outlives one exec, as an ambient capability; sets no_new_privs. Returns 0,
- * or -1 with errno.
+ * Keeps the shield across exec, as an ambient capability: it is effective then, until the new program calls
+ * privilege_lower(). Sets no_new_privs. Returns 0, or -1 with errno.
  */
 int privilege_shield_exec(void);
 

@@ -1,5 +1,5 @@
 /* common: what helper and writer share, read together with the helper. */
-/* The checks of every message between the processes, and nothing else. */
+/* The checks of every message between the processes. */
 #include "protocol.h"
 
 #include <string.h>
@@ -23,7 +23,7 @@ uint64_t protocol_ring_bytes(const struct tpacket_req3 *ring)
 
 static bool ring_valid(const struct tpacket_req3 *ring)
 {
-	/* The kernel rounds a block up to a power of two: what is asked for is what is taken. */
+	/* The kernel rounds a block up to a power of two: then this takes no more than it asks for. */
 	return protocol_ring_bytes(ring) <= RING_BYTES_MOST && ring->tp_block_size >= RING_BLOCK_LEAST &&
 	       (ring->tp_block_size & (ring->tp_block_size - 1)) == 0 &&
 	       ring->tp_sizeof_priv == 0 && ring->tp_feature_req_word == 0;

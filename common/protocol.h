@@ -79,7 +79,7 @@ struct open_request {
 	uint32_t netmask; /* of the interface, host byte order; PCAP_NETMASK_UNKNOWN if none */
 	char interface[INTERFACE_NAME_SIZE];
 	char policy[POLICY_TEXT_SIZE]; /* pcap-filter(7) without names, from the operator; may be empty */
-	char guard[GUARD_TEXT_SIZE];   /* pcap-filter(7), trusted to be complete; may be empty */
+	char guard[GUARD_TEXT_SIZE];   /* pcap-filter(7), made by the writer; may be empty */
 	char filter[FILTER_TEXT_SIZE]; /* pcap-filter(7), from the user; may be empty */
 };
 

@@ -60,8 +60,8 @@ static int open_device(pcap_t **handle, const struct open_request *request, stru
 }
 
 /*
- * As it is written: libpcap's optimizer is wrong for some filters. But that nothing matches it only the
- * optimizer finds out; for large ones it takes too long.
+ * Without libpcap's optimizer, which is wrong for some filters. It runs all the same, and its result is not used:
+ * only the optimizer refuses a filter that can match nothing. For large filters it would take too long.
  */
 static int compile(pcap_t *handle, const struct open_request *request, const char *text, struct bpf_program *program)
 {
@@ -73,9 +73,9 @@ static int compile(pcap_t *handle, const struct open_request *request, const cha
 }
 
 /*
- * Each text must be an expression by itself: only then does "(guard) and (text)" mean what it says, and
- * text like "x) or (y" is a syntax error instead of a way around the others. What names stand for is for
- * the user's container to say: in the operator's there are none.
+ * Each text must be an expression by itself. Otherwise a user's "x) or (y" would lead around the guard once it is
+ * joined; alone it is a syntax error. The user's container decides what names stand for, so the operator's filter
+ * may have none.
  */
 static int compile_joined(pcap_t *handle, const struct open_request *request, const char *joined,
 			  struct bpf_program *program, struct open_reply *reply)
@@ -108,7 +108,7 @@ static void leave_out_outgoing(struct program *program)
 		program_put(program, FIRST, 3);
 }
 
-/* What the kernel is to run: where the filter lets a packet through, how much of it is kept. */
+/* The whole program: filter, direction, length to keep. Returns false if there is no tail or no room for it. */
 static bool complete(struct bpf_program *filter, const struct open_request *request, int link_type)
 {
 	static struct program whole;
@@ -128,8 +128,8 @@ static bool complete(struct bpf_program *filter, const struct open_request *requ
 }
 
 /*
- * On cooked sockets the header that libpcap loads from is not in the packet. It turns such loads into
- * the kernel's metadata, a field's whole value whatever the load was: others would match what they do not say.
+ * On cooked sockets the packet has no link header. libpcap turns a load from that header into a load of the
+ * kernel's metadata, and gets the field's whole value. A load of another size or place would get a wrong value.
  */
 static bool is_exact(const struct bpf_insn *load, int link_type)
 {
@@ -146,7 +146,7 @@ static bool is_exact(const struct bpf_insn *load, int link_type)
 		    field == BPF_H || field == (14 << 8 | BPF_H);
 }
 
-/* pcap_setfilter() also succeeds where libpcap would filter by itself; the writer does not. */
+/* pcap_setfilter() also succeeds where only libpcap's own loop can filter. Nothing here runs that loop. */
 static bool kernel_runs(int fd, const struct bpf_program *program, int link_type)
 {
 	static struct sock_filter attached[BPF_MAXINSNS];
@@ -193,7 +193,7 @@ static int set_filter(pcap_t *handle, const struct open_request *request, struct
 	if (compile_joined(handle, request, joined, &program, reply) != 0)
 		return -1;
 	failed = attach(handle, request, &program, reply);
-	/* Optimized, a filter that is too large for the kernel may fit: wrong perhaps, so not around a policy. */
+	/* The optimizer may make a filter fit the kernel, and may make it wrong: never where there is a policy. */
 	if (failed != NULL && request->policy[0] == '\0' &&
 	    pcap_compile(handle, &program, joined, 1, request->netmask) == 0)
 		failed = attach(handle, request, &program, reply);

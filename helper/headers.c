@@ -1,5 +1,5 @@
 /* helper: what runs with the capability. */
-/* How much of a packet its headers are: programs that tail/ made when this was built. */
+/* The length of a packet's headers: programs that tail/ makes at build time. */
 #include "headers.h"
 
 unsigned int headers_put(struct program *program, int link_type, uint32_t snaplen)

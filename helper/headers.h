@@ -1,5 +1,5 @@
 /* helper: what runs with the capability. */
-/* How much of a packet its headers are. */
+/* The length of a packet's headers. */
 #pragma once
 
 #include <stdint.h>
@@ -7,8 +7,8 @@
 #include "program.h"
 
 /*
- * Puts what returns the length of a packet's headers, at most snaplen, or where there are none that
- * it knows HEADERS_UNKNOWN bytes. Returns where that starts; 0 for a link type that it does not know.
+ * Puts a program that returns the length of a packet's headers, at most snaplen; for a header that it does not
+ * know, HEADERS_UNKNOWN bytes. Returns where that starts; 0 for a link type that it does not know.
  */
 unsigned int headers_put(struct program *program, int link_type, uint32_t snaplen);
 
@@ -23,7 +23,7 @@ struct headers_tail {
 
 extern const struct headers_tail headers_tails[HEADERS_TAILS];
 
-/* From its end: what returns the snaplen, and what compares with it. */
+/* Counted from the end: the instruction that returns the snaplen, and the one that compares with it. */
 #define HEADERS_RETURN 1
 #define HEADERS_COMPARE 3
 

@@ -51,8 +51,8 @@ static _Noreturn void die_of_copy(void)
 }
 
 /*
- * Mode 0111 is what counts: the kernel keeps a process non-dumpable across exec of a file that
- * it may not read (would_dump() in fs/exec.c). The seals keep the copy what it is.
+ * Mode 0111, not to be readable: a process that executes a file which it may not read is non-dumpable from the
+ * start (would_dump() in fs/exec.c). The seals prevent that the copy is changed.
  */
 static int unreadable_image(void)
 {
@@ -70,7 +70,7 @@ static int unreadable_image(void)
 	return image;
 }
 
-/* What the writer reads for its guard. Nothing that libc would act upon. */
+/* The writer makes its guard from these. No variable that changes what libc does is among them. */
 static char **writer_environment(void)
 {
 	static const char *const ALLOWED[] = { "CF_INSTANCE_PORTS=", "SSH_CONNECTION=" };
@@ -92,9 +92,9 @@ _Noreturn void image_exec_writer(int argc, char **argv, const struct start_state
 	int image;
 
 	/*
-	 * Where there is no /proc the user may have made one, to name another file than ours. The
-	 * descriptor is for the writer: the policy lies beside it, and it says why a capability is
-	 * missing. It gives no access.
+	 * Without the kernel's /proc the user could make one, in which exe is another file. The writer
+	 * looks for the policy beside this file, and here for the reason when a capability is missing.
+	 * O_PATH: the descriptor can neither read nor write.
 	 */
 	errno = ENOENT;
 	if (statfs("/proc/self", &proc) != 0 || proc.f_type != PROC_SUPER_MAGIC ||

@@ -5,8 +5,8 @@
 #include "start.h"
 
 /*
- * Executes the writer with the given arguments and an environment from an allow-list, non-dumpable and with the
- * shield where there is one. Not if the user could have changed the folder of this file. Ends with a message if
- * that fails.
+ * Executes the writer with the given arguments and an environment from an allow-list, non-dumpable, and with the
+ * shield (privilege.h) if there is one. The folder of this file is checked by the writer, policy_file.c. Ends the
+ * process with a message if that fails.
  */
 _Noreturn void image_exec_writer(int argc, char **argv, const struct start_state *state);

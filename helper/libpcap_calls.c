@@ -1,8 +1,8 @@
 /* helper: what runs with the capability. */
 /*
- * What libpcap calls, replaced at link time (-Wl,--wrap=...): sockets that are open already, a ring of
- * the writer's size, and names looked up by somebody else, so that no resolver, no file and no other
- * socket is in this process. It calls without a context, so what it is to get is kept here.
+ * What libpcap calls, replaced at link time (-Wl,--wrap=...): it gets sockets that are open already, a ring of
+ * the size that the writer asked for, and names from the resolver's process. So it opens no socket and no file and
+ * looks up no name here. Its calls pass no context of ours, so `given` is a static.
  */
 #include "libpcap_calls.h"
 
@@ -68,8 +68,8 @@ static int take(int *fd)
 }
 
 /*
- * Each of ours once, and no other. No packet passes it until the whole filter takes the place of this
- * one, so the ring never sees another.
+ * Each of our sockets once, and no other. Its first filter drops every packet, until the whole filter
+ * replaces it: the ring never has a packet that the whole filter would not let through.
  */
 int __wrap_socket(int domain, int type, int protocol)
 {
@@ -110,7 +110,7 @@ static int take_slot(int fd)
 
 	if (given.has_slot) /* libpcap asks again when there was no memory for the ring */
 		return 0;
-	/* Before Linux 5.11 the names bound the captures alone, writer/setup/slots.c. */
+	/* Before Linux 5.11 there are no such groups: only the names limit the captures, writer/setup/slots.c. */
 	if (__real_setsockopt(fd, SOL_PACKET, PACKET_FANOUT, NULL, sizeof group) == 0 || errno != EFAULT)
 		return 0;
 	if (bind_early(fd) != 0)
@@ -130,8 +130,8 @@ static int take_slot(int fd)
 }
 
 /*
- * Where libpcap makes its ring, before it binds, the writer's is made: another one later would cost
- * some ten milliseconds, and another such call. And there is never no filter.
+ * When libpcap asks for its ring it gets one of the writer's layout: to make a second one later would take some
+ * ten milliseconds, and one more such call. And it cannot detach a filter: it gets the one that drops all.
  */
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
@@ -153,7 +153,7 @@ int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_
 	return result;
 }
 
-/* The kernel refuses to bind a member of a group anew: it is bound already. */
+/* The kernel refuses to bind a member of a fanout group. bind_early() has bound it. */
 int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length)
 {
 	return given.bound ? 0 : __real_bind(fd, address, length);
@@ -187,7 +187,7 @@ static int ask(enum lookup_kind kind, const char *name, const struct addrinfo *h
 	return answer.error;
 }
 
-/* An IPv6 address is a name to libpcap. The user's resolver has no say in what the operator's mean. */
+/* libpcap looks up IPv6 addresses as names. Answered here, the user's resolver cannot change what the operator's mean. */
 static bool is_address(const char *node)
 {
 	struct lookup_entry *only = answer.entry;

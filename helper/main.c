@@ -25,9 +25,9 @@ int main(int argc, char **argv)
 	start_reset_signals();
 
 	/*
-	 * From here on descriptors are known numbers: 3; 4 and 5; 6 and 7. Both processes keep 3, whose name
-	 * is the capture's slot. It is lower than the packet sockets and so let go of after them: the
-	 * kernel releases what an exit closes in reverse, task_work_add().
+	 * The pairs get known numbers: 3 alone; 4 and 5; 6 and 7. Both processes keep 3; the writer gives it
+	 * a name, which is the capture's slot. The slot must not be free before the packet sockets are: when
+	 * a process exits the kernel releases higher descriptors first, task_work_add(), and theirs are higher.
 	 */
 	if (channel_pair(slot) != 0 || close(slot[1]) != 0 || channel_pair(capture) != 0 ||
 	    channel_pair(lookup) != 0 || (child = fork()) < 0)
@@ -39,6 +39,6 @@ int main(int argc, char **argv)
 	}
 	close(capture[1]);
 	close(lookup[1]);
-	fcntl(slot[0], F_SETOWN, child); /* nothing comes of it but that the writer knows whom to wait for */
+	fcntl(slot[0], F_SETOWN, child); /* no signal ever comes of it; the writer reads there which process to wait for */
 	image_exec_writer(argc, argv, &state);
 }

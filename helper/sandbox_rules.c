@@ -23,8 +23,8 @@
 	SANDBOX_ALLOW_IF(fcntl, SANDBOX_ARGUMENT_IS(0, fd), SANDBOX_ARGUMENT_IS(1, command))
 
 /*
- * libpcap looks for files in /sys and does well without: they are not there. Nor is stderr, where
- * it would warn of a filter that the kernel refuses; and malloc() can do without advice.
+ * Answered with ENOENT and not run. libpcap looks for files in /sys and works without them; it warns on stderr
+ * of a filter that the kernel refuses; malloc() gives advice that it does not need.
  */
 static const int ABSENT[] = {
 	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SCMP_SYS(newfstatat), SCMP_SYS(access),
@@ -32,8 +32,8 @@ static const int ABSENT[] = {
 
 static const struct sandbox_rule RULES[] = {
 	/*
-	 * an fd can be passed to the writer, not to the resolver, who has no sandbox; and none can be
-	 * received: no recvmsg()
+	 * the channels: sendmsg(), which can pass an fd, to the writer only, as the resolver has no sandbox;
+	 * and no recvmsg(), so no fd can be received
 	 */
 	ALLOW_ON(recvfrom, HELPER_CAPTURE_CHANNEL_FD), ALLOW_ON(sendto, HELPER_CAPTURE_CHANNEL_FD),
 	ALLOW_ON(sendmsg, HELPER_CAPTURE_CHANNEL_FD),
@@ -47,7 +47,7 @@ static const struct sandbox_rule RULES[] = {
 	ALLOW_OPTION(setsockopt, SOL_PACKET, PACKET_FANOUT),
 	ALLOW_IOCTL(SIOCGIFINDEX), ALLOW_IOCTL(SIOCGIFHWADDR), ALLOW_IOCTL(SIOCGIFMTU),
 	ALLOW_IOCTL(SIOCGIFFLAGS), ALLOW_IOCTL(SIOCETHTOOL),
-	/* what is asked of a socket has a name: there are options that return a descriptor, such as SO_PEERPIDFD */
+	/* options one by one: others return a descriptor, such as SO_PEERPIDFD */
 	ALLOW_OPTION(getsockopt, SOL_PACKET, PACKET_HDRLEN), ALLOW_OPTION(getsockopt, SOL_PACKET, PACKET_STATISTICS),
 	ALLOW_OPTION(getsockopt, SOL_SOCKET, SO_TYPE), ALLOW_OPTION(getsockopt, SOL_SOCKET, SO_ERROR),
 	ALLOW_OPTION(getsockopt, SOL_SOCKET, SO_GET_FILTER), ALLOW_OPTION(getsockopt, SOL_SOCKET, SO_BPF_EXTENSIONS),

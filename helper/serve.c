@@ -42,7 +42,7 @@ static void limit_memory(void)
 		_exit(1);
 }
 
-/* As long as the writer and no longer: what the terminal sends to all of its group stays blocked. */
+/* Ends with the writer, and with nothing else: signals that a terminal sends to its whole group stay blocked. */
 static void live_with_writer(int capture_channel)
 {
 	sigset_t timer;
@@ -52,8 +52,8 @@ static void live_with_writer(int capture_channel)
 	sigprocmask(SIG_UNBLOCK, &timer, NULL);
 	prctl(PR_SET_NAME, "cf-pcap-socket");
 	/*
-	 * No life without the writer, who holds our slot among the captures. Is he gone already? Then the
-	 * channel is hung up. getppid() does not tell: it is 0 where he is outside of our PID namespace.
+	 * The kernel kills us when the writer ends. It may have ended before this call: then the channel is hung
+	 * up, and poll() says so. getppid() would not tell: it is 0 for a parent outside of our PID namespace.
 	 */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || poll(&(struct pollfd){ .fd = capture_channel }, 1, 0) != 0)
 		_exit(1);
@@ -97,13 +97,13 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	int packet_fd = -1;
 	ssize_t received;
 
-	live_with_writer(capture_channel); /* stopped or not, who has sockets ends with him */
+	live_with_writer(capture_channel); /* before there are sockets: SIGKILL ends a stopped process too */
 	reply.error = sockets_open(&sockets);
-	/* The writer's: kept here, the user's pipes would stay open for longer than his capture. */
+	/* Only the writer uses them. Held open here, the user's pipes could outlive the writer. */
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		close(fd);
 	limit_memory();
-	/* The sandbox knows descriptors by number. Where a socket is missing nothing will be opened. */
+	/* The sandbox allows calls by the descriptor's number. Without sockets every request is refused below. */
 	if (capture_channel != HELPER_CAPTURE_CHANNEL_FD || lookup_channel != HELPER_LOOKUP_CHANNEL_FD ||
 	    (reply.error == 0 && (sockets.raw != HELPER_RAW_FD || sockets.cooked != HELPER_COOKED_FD)) ||
 	    sandbox_enter(&helper_sandbox) != 0)
@@ -121,14 +121,14 @@ _Noreturn void serve(int capture_channel, int lookup_channel, const struct start
 	if (channel_send(capture_channel, &reply, sizeof reply) != 0 || packet_fd < 0)
 		_exit(0);
 
-	/* ready: the writer may have the socket once it is where it can do no harm with it. */
+	/* ready: the writer gets the socket when its sandbox is closed. */
 	receive(capture_channel, MESSAGE_SANDBOXED);
 	if (channel_send_fd(capture_channel, &message, sizeof message, packet_fd) != 0)
 		_exit(1);
 
 	close(packet_fd == sockets.raw ? sockets.cooked : sockets.raw); /* libpcap had no use for it */
 
-	/* keeping: the writer lets go of the socket, and asks here what only a socket can tell. */
+	/* keeping: the writer closes the socket, and asks here for its counts and errors. */
 	for (;;) {
 		receive(capture_channel, MESSAGE_STATUS_QUESTION);
 		answer_status(capture_channel, packet_fd);

@@ -17,14 +17,14 @@ int sockets_open(struct sockets *sockets)
 	*sockets = (struct sockets){ -1, -1, -1 };
 	/* Fails without the capability; then socket() fails too, and its errno is the answer. */
 	privilege_set("cap_net_raw=ep");
-	/* Protocol 0: deaf until libpcap binds them. */
+	/* Protocol 0: they get no packet until they are bound. */
 	sockets->raw = __real_socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (sockets->raw >= 0)
 		sockets->cooked = __real_socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	error = sockets->cooked < 0 ? errno : 0;
 	/*
-	 * Nothing after this line is privileged. What stays permitted shields this process from those who
-	 * lack it, to its last moment; nobody in it can use it, the sandbox has no socket().
+	 * Nothing after this line is privileged. The capability stays permitted as a shield, privilege.h. The
+	 * sandbox allows neither capset(), to make it effective again, nor socket().
 	 */
 	if (privilege_lower() != 0)
 		_exit(1);

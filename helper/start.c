@@ -44,8 +44,8 @@ struct start_state start_lower_capabilities(void)
 	if (!state.had_capability && privilege_set("=") != 0)
 		die("cannot lower capabilities");
 	/*
-	 * Exec makes us non-dumpable as it grants the capability, unless whoever executed us had it; and
-	 * the writer because it is unreadable. With 1 it does neither.
+	 * Exec of a file with a capability sets dumpable to fs.suid_dumpable, unless the parent had the capability.
+	 * Exec of an unreadable file, the writer's copy, always does. So with 1 both would be dumpable at first.
 	 */
 	errno = EPERM;
 	if (exposed && privilege_is_the_files() && strchr("02", suid_dumpable()) == NULL)
