@@ -19,6 +19,7 @@
 #define SECONDS_A_DAY 86400
 #define PATIENCE_MS 1000
 #define NOTICE_SIZE 200
+#define NUMBER_SIZE 24
 
 /* Of the one descriptor that messages go to. */
 static struct {
@@ -63,19 +64,22 @@ void log_time(char *text, const struct timespec *time)
 		 second / 3600, second / 60 % 60, second % 60, (unsigned int)(time->tv_nsec / 1000000));
 }
 
+static const char *text_of(const struct log_field *field, char number[NUMBER_SIZE])
+{
+	if (field->text != NULL)
+		return field->text;
+	snprintf(number, NUMBER_SIZE, "%llu", (unsigned long long)field->number);
+	return number;
+}
+
 static void append_field(struct line *line, const struct log_field *field)
 {
-	char number[24];
+	char number[NUMBER_SIZE];
 
 	line_append(line, " ", 1);
 	line_append_text(line, field->key);
 	line_append(line, "=", 1);
-	if (field->text != NULL) {
-		line_append_value(line, field->text);
-	} else {
-		snprintf(number, sizeof number, "%llu", (unsigned long long)field->number);
-		line_append_text(line, number);
-	}
+	line_append_value(line, text_of(field, number));
 }
 
 void log_enable_debug(void)
@@ -185,22 +189,20 @@ static bool write_line(const struct line *line)
 	return done == line->length;
 }
 
-static void make_plain_line(struct line *line, const char *message, const struct log_field *fields)
+static void append_plain(struct line *line, const char *message, const struct log_field *fields)
 {
 	const char *before = ": ";
-	char number[24];
+	char number[NUMBER_SIZE];
 
-	line->size--; /* for the end of the line */
 	line_append_words(line, message);
 	for (; fields != NULL && fields->key != NULL; fields++) {
-		snprintf(number, sizeof number, "%llu", (unsigned long long)fields->number);
-		if (fields->text != NULL && *fields->text == '\0')
+		const char *text = text_of(fields, number);
+		if (*text == '\0')
 			continue;
 		line_append_text(line, before);
-		line_append_words(line, fields->text != NULL ? fields->text : number);
+		line_append_words(line, text);
 		before = ", ";
 	}
-	line->text[line->length++] = '\n';
 }
 
 /* The same message with the same last value, of another stream. */
@@ -218,13 +220,12 @@ static bool says_the_same(const char *message, const struct log_field *fields)
 	return is_same;
 }
 
-static void make_line(struct line *line, enum log_level level, const char *message, const struct log_field *fields)
+static void append_record(struct line *line, enum log_level level, const char *message, const struct log_field *fields)
 {
 	static const char *const LEVEL[] = { "DEBUG", "INFO", "WARN", "ERROR" };
 	char stamp[LOG_TIME_SIZE];
 	struct timespec now;
 
-	line->size--; /* for the end of the line */
 	clock_gettime(CLOCK_REALTIME, &now);
 	log_time(stamp, &now);
 	line_append_text(line, "time=");
@@ -235,6 +236,15 @@ static void make_line(struct line *line, enum log_level level, const char *messa
 	line_append_value(line, message);
 	for (; fields != NULL && fields->key != NULL; fields++)
 		append_field(line, fields);
+}
+
+static void make_line(struct line *line, enum log_level level, const char *message, const struct log_field *fields)
+{
+	line->size--; /* for the end of the line */
+	if (messages.only_errors)
+		append_plain(line, message, fields);
+	else
+		append_record(line, level, message, fields);
 	line->text[line->length++] = '\n';
 }
 
@@ -263,10 +273,7 @@ void log_record(enum log_level level, const char *message, const struct log_fiel
 				   level == LOG_DEBUG && !messages.debug_enabled)
 		return;
 	log_progress("");
-	if (messages.only_errors)
-		make_plain_line(&line, message, fields);
-	else
-		make_line(&line, level, message, fields);
+	make_line(&line, level, message, fields);
 	if (!tell_of_left_out() || !write_line(&line))
 		messages.left_out++;
 }

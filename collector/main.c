@@ -141,7 +141,7 @@ static void release_output(const struct collect_options *options, int output)
 }
 
 /* What is not given is what there has to be, at least. */
-static int check_memory(struct collect_options *options, const struct targets *targets)
+static int settle_memory(struct collect_options *options, const struct targets *targets)
 {
 	const uint64_t least = merger_memory_least(targets->count);
 	char needed[32];
@@ -268,7 +268,7 @@ int main(int argc, char **argv)
 	if (options.verbose)
 		log_enable_debug();
 	if (targets_find(&targets, &options) == 0)
-		status = check_memory(&options, &targets) != 0		     ? EXIT_USAGE :
+		status = settle_memory(&options, &targets) != 0		     ? EXIT_USAGE :
 			 make_room_for_descriptors(&targets) != 0 ? EXIT_FAILED :
 								    collect(&options, &targets);
 	free(targets.all);

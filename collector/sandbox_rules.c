@@ -10,8 +10,6 @@
 
 #include "common/sandbox_rule.h"
 
-#define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(0, fd))
-
 static const struct sandbox_rule RULES[] = {
 	/* streams, outputs, messages */
 	SANDBOX_ALLOW(read), SANDBOX_ALLOW(write), SANDBOX_ALLOW(close),

@@ -30,3 +30,8 @@ struct sandbox_rules {
 #define SANDBOX_ARGUMENT_IS(argument, value) \
 	{ argument, SCMP_CMP_MASKED_EQ, 0xffffffffu, (scmp_datum_t)(uint32_t)(value) }
 #define SANDBOX_ARGUMENT_LACKS(argument, bits) { argument, SCMP_CMP_MASKED_EQ, bits, 0 }
+
+/* On one descriptor only; and of sockets one option only. */
+#define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(0, fd))
+#define ALLOW_OPTION(name, level, option) \
+	SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(1, level), SANDBOX_ARGUMENT_IS(2, option))

@@ -15,9 +15,6 @@
 
 #include "common/sandbox_rule.h"
 
-#define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(0, fd))
-#define ALLOW_OPTION(name, level, option) \
-	SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(1, level), SANDBOX_ARGUMENT_IS(2, option))
 #define ALLOW_IOCTL(request) SANDBOX_ALLOW_IF(ioctl, SANDBOX_ARGUMENT_IS(1, request))
 #define ALLOW_FCNTL(fd, command) \
 	SANDBOX_ALLOW_IF(fcntl, SANDBOX_ARGUMENT_IS(0, fd), SANDBOX_ARGUMENT_IS(1, command))

@@ -18,10 +18,6 @@
 #include "common/protocol.h"
 #include "common/sandbox_rule.h"
 
-#define ALLOW_ON(name, fd) SANDBOX_ALLOW_IF(name, SANDBOX_ARGUMENT_IS(0, fd))
-/* By name: there are some that return a descriptor. */
-#define ALLOW_GET(level, option) \
-	SANDBOX_ALLOW_IF(getsockopt, SANDBOX_ARGUMENT_IS(1, level), SANDBOX_ARGUMENT_IS(2, option))
 /* Closing any descriptor from `first` up that differs from it in the bits of `mask` at most. */
 #define ALLOW_CLOSE(first, mask) \
 	SANDBOX_ALLOW_IF(close, { 0, SCMP_CMP_MASKED_EQ, 0xffffffffu & ~(scmp_datum_t)(mask), first })
@@ -38,11 +34,13 @@ static const struct sandbox_rule RULES[] = {
 			 SANDBOX_ARGUMENT_IS(1, F_GETPIPE_SZ)),
 	SANDBOX_ALLOW_IF(setsockopt, SANDBOX_ARGUMENT_IS(0, STDOUT_FILENO),
 			 SANDBOX_ARGUMENT_IS(1, SOL_SOCKET), SANDBOX_ARGUMENT_IS(2, SO_SNDBUF)),
-	ALLOW_GET(SOL_SOCKET, SO_SNDBUF),
+	ALLOW_OPTION(getsockopt, SOL_SOCKET, SO_SNDBUF),
 
 	/* the packet fd: received, checked, mapped, watched, closed; never changed, or used to send or to see more */
 	ALLOW_ON(recvmsg, WRITER_CAPTURE_CHANNEL_FD),
-	ALLOW_GET(SOL_SOCKET, SO_DOMAIN), ALLOW_GET(SOL_SOCKET, SO_LOCK_FILTER), ALLOW_GET(SOL_PACKET, PACKET_VERSION),
+	/* options one by one: others return a descriptor */
+	ALLOW_OPTION(getsockopt, SOL_SOCKET, SO_DOMAIN), ALLOW_OPTION(getsockopt, SOL_SOCKET, SO_LOCK_FILTER),
+	ALLOW_OPTION(getsockopt, SOL_PACKET, PACKET_VERSION),
 	SANDBOX_ALLOW_IF(epoll_ctl, SANDBOX_ARGUMENT_IS(0, WRITER_EVENTS_FD), SANDBOX_ARGUMENT_IS(1, EPOLL_CTL_ADD)),
 	ALLOW_ON(epoll_wait, WRITER_EVENTS_FD), ALLOW_ON(epoll_pwait, WRITER_EVENTS_FD),
 	/* the helper keeps it, and is asked */

@@ -10,17 +10,11 @@
 
 #include "base/log.h"
 #include "command.h"
-#include "common/cleanup.h"
 
 #define CONFIG_MOST (1u << 20) /* bytes */
 #define ANSWER_MOST (8u << 20) /* bytes */
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
-
-static void free_json(json_t **json)
-{
-	json_decref(*json);
-}
 
 static int fail(const char *message, const char *reason)
 {
@@ -28,31 +22,23 @@ static int fail(const char *message, const char *reason)
 	return -1;
 }
 
-int app_names_read_space(char guid[APP_NAMES_GUID_SIZE], const char *json, size_t length)
+int app_names_read_space(char guid[GUID_SIZE], const char *json, size_t length)
 {
-	CLEANUP(free_json) json_t *config = json_loadb(json, length, 0, NULL);
+	json_auto_t *config = json_loadb(json, length, 0, NULL);
 	const char *found = json_string_value(json_object_get(json_object_get(config, "SpaceFields"), "GUID"));
 
-	if (found == NULL || *found == '\0' || strlen(found) >= APP_NAMES_GUID_SIZE ||
-	    found[strspn(found, "0123456789abcdefABCDEF-")] != '\0') /* it becomes a part of a path */
-		return -1;
-	memcpy(guid, found, strlen(found) + 1);
-	return 0;
+	return found != NULL ? guid_take(guid, found, strlen(found)) : -1;
 }
 
+/* Nor one that would be several in a list, or end a value in Wireshark's dialog. */
 static bool is_one_word(const char *name)
 {
-	if (name == NULL || *name == '\0' || *name == '-' || strlen(name) >= TARGET_PLACE_SIZE)
-		return false;
-	for (; *name != '\0'; name++)
-		if ((unsigned char)*name <= ' ' || strchr(",{}\x7f", *name) != NULL)
-			return false;
-	return true;
+	return name != NULL && targets_name_fault(name, TARGET_PLACE_SIZE) == NULL && strpbrk(name, ",{}") == NULL;
 }
 
 int app_names_read(struct app_names *names, const char *json, size_t length)
 {
-	CLEANUP(free_json) json_t *answer = json_loadb(json, length, 0, NULL);
+	json_auto_t *answer = json_loadb(json, length, 0, NULL);
 	const json_t *resources = json_object_get(answer, "resources");
 
 	names->count = 0;
@@ -83,7 +69,7 @@ static int read_config(char *config, size_t *length)
 	return 0;
 }
 
-static int ask_space(char guid[APP_NAMES_GUID_SIZE])
+static int ask_space(char guid[GUID_SIZE])
 {
 	char *config = malloc(CONFIG_MOST);
 	size_t length;
@@ -101,7 +87,7 @@ static int ask_space(char guid[APP_NAMES_GUID_SIZE])
 /* Into json, of ANSWER_MOST bytes. Returns its length, or -1 after an ERROR line. */
 static ssize_t ask_apps(char *json)
 {
-	char guid[APP_NAMES_GUID_SIZE], path[APP_NAMES_GUID_SIZE + 96];
+	char guid[GUID_SIZE], path[GUID_SIZE + 96];
 	char *words[] = { "cf", "curl", "--fail", path, NULL };
 
 	if (ask_space(guid) != 0)

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "guid.h"
 #include "targets.h"
 
 #define APP_NAMES_MOST 500 /* of a space with more the first ones */
@@ -20,5 +21,4 @@ int app_names_ask(struct app_names *names);
 int app_names_read(struct app_names *names, const char *json, size_t length);
 
 /* The space in cf's config.json. The same. */
-#define APP_NAMES_GUID_SIZE 64
-int app_names_read_space(char guid[APP_NAMES_GUID_SIZE], const char *json, size_t length);
+int app_names_read_space(char guid[GUID_SIZE], const char *json, size_t length);

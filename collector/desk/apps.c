@@ -2,15 +2,14 @@
 /* The instances of an app. */
 #include "apps.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "command.h"
+#include "guid.h"
 
-#define GUID_SIZE 64
 #define GUID_ANSWER_MOST 4096 /* bytes: what cf says when it fails is longer */
 #define PROCESS_DEFAULT "web"
 /* It becomes a part of a path. */
@@ -22,18 +21,6 @@ static int fail(const char *message, const char *app)
 	return -1;
 }
 
-/* It becomes a part of a path: nothing else is let through. */
-static int take_guid(char guid[GUID_SIZE], const char *answer)
-{
-	const size_t length = strcspn(answer, "\r\n");
-
-	if (length == 0 || length >= GUID_SIZE || strspn(answer, "0123456789abcdefABCDEF-") != length)
-		return -1;
-	memcpy(guid, answer, length);
-	guid[length] = '\0';
-	return 0;
-}
-
 static int ask_guid(char guid[GUID_SIZE], const char *app)
 {
 	char *words[] = { "cf", "app", (char *)(uintptr_t)app, "--guid", NULL };
@@ -41,7 +28,7 @@ static int ask_guid(char guid[GUID_SIZE], const char *app)
 
 	if (command_ask(words, answer, sizeof answer) < 0)
 		return -1;
-	return take_guid(guid, answer) == 0 ? 0 : fail("cf did not answer with the app's guid", app);
+	return guid_take(guid, answer, strcspn(answer, "\r\n")) == 0 ? 0 : fail("cf did not answer with the app's guid", app);
 }
 
 static int check_names(const char *app, const char *process)
@@ -87,10 +74,9 @@ int apps_ask_instances(struct instance instances[INSTANCES_MOST], const char *ap
 
 static void describe(struct target *target, const struct instance *instance)
 {
-	char address[INET6_ADDRSTRLEN] = "";
+	char address[INSTANCES_ADDRESS_SIZE];
 
-	if (instance->address_length > 0)
-		inet_ntop(instance->address_length == 4 ? AF_INET : AF_INET6, instance->address, address, sizeof address);
+	instances_address(instance, address);
 	snprintf(target->description, sizeof target->description, "%s%s%s", target->process,
 		 address[0] != '\0' ? ", " : "", address);
 	memcpy(target->address, instance->address, sizeof target->address);

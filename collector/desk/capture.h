@@ -31,7 +31,6 @@ struct capture {
 	int64_t ended_ms;     /* when the first of command and stream ended; 0: neither */
 	int64_t next_kill_ms; /* 0: there is nothing to be ended */
 	int next_signal;      /* then */
-	char failure[160];    /* why it never began */
 };
 
 /* To be started. */

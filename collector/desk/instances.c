@@ -7,14 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/cleanup.h"
 
 #define INDEX_MOST 99999
-
-static void free_json(json_t **json)
-{
-	json_decref(*json);
-}
 
 /* As it is, but for what a state has not. */
 static void copy_state(char *out, size_t size, const char *state)
@@ -27,6 +21,15 @@ static void copy_state(char *out, size_t size, const char *state)
 			out[length] = state[length];
 	}
 	out[length] = '\0';
+}
+
+_Static_assert(INSTANCES_ADDRESS_SIZE == INET6_ADDRSTRLEN, "room for any address");
+
+void instances_address(const struct instance *instance, char text[INSTANCES_ADDRESS_SIZE])
+{
+	text[0] = '\0';
+	if (instance->address_length > 0)
+		inet_ntop(instance->address_length == 4 ? AF_INET : AF_INET6, instance->address, text, INSTANCES_ADDRESS_SIZE);
 }
 
 static uint32_t read_address(const char *text, uint8_t *address)
@@ -56,7 +59,7 @@ static int read_instance(const json_t *from, struct instance *instance)
 
 int instances_read(const char *json, size_t length, struct instance instances[INSTANCES_MOST])
 {
-	CLEANUP(free_json) json_t *answer = json_loadb(json, length, 0, NULL);
+	json_auto_t *answer = json_loadb(json, length, 0, NULL);
 	const json_t *resources = json_object_get(answer, "resources");
 	const size_t count = json_array_size(resources);
 

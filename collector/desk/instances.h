@@ -17,5 +17,9 @@ struct instance {
 	uint32_t address_length; /* 0: it is not told */
 };
 
+/* Its address as text, "" if it is not told. */
+#define INSTANCES_ADDRESS_SIZE 46 /* INET6_ADDRSTRLEN */
+void instances_address(const struct instance *instance, char text[INSTANCES_ADDRESS_SIZE]);
+
 /* Reads them, in the order of the answer. Returns how many, or -1 if it is no such answer. */
 int instances_read(const char *json, size_t length, struct instance instances[INSTANCES_MOST]);

@@ -49,12 +49,6 @@ bool remote_captures_ssh(enum dialect dialect)
 	return dialect == DIALECT_TCPDUMP || dialect == DIALECT_DUMPCAP;
 }
 
-static int add_pair(struct words *words, const char *flag, const char *value)
-{
-	return value == NULL || *value == '\0' ? 0 :
-						 words_add(words, flag) != 0 || words_add(words, value) != 0 ? -1 : 0;
-}
-
 static int add_if(struct words *words, bool wanted, const char *flag)
 {
 	return wanted ? words_add(words, flag) : 0;
@@ -79,16 +73,16 @@ static const char *make_cf_pcap(struct words *words, bool is_current, const stru
 		 (unsigned long long)(options->window / 1000000 / HEARTBEATS_IN_WINDOW));
 	if (!is_current && options->headers_only)
 		return "-headers-only";
-	if (add_pair(words, "-interface", interface) != 0 || add_pair(words, "-format", "pcapng") != 0 ||
-	    add_pair(words, "-heartbeat", is_current ? heartbeat : NULL) != 0 ||
-	    add_if(words, is_current, "-stop-at-eof") != 0 || add_pair(words, "-snaplen", options->snaplen) != 0 ||
+	if (words_add_pair(words, "-interface", interface) != 0 || words_add_pair(words, "-format", "pcapng") != 0 ||
+	    words_add_pair(words, "-heartbeat", is_current ? heartbeat : NULL) != 0 ||
+	    add_if(words, is_current, "-stop-at-eof") != 0 || words_add_pair(words, "-snaplen", options->snaplen) != 0 ||
 	    add_if(words, options->headers_only, "-headers-only") != 0 ||
-	    add_pair(words, "-direction", options->direction) != 0 || add_if(words, options->nano, "-nano") != 0 ||
+	    words_add_pair(words, "-direction", options->direction) != 0 || add_if(words, options->nano, "-nano") != 0 ||
 	    add_if(words, options->cooked_v1, "-sll1") != 0 ||
-	    add_pair(words, "-buffer-size", options->buffer_size) != 0 ||
+	    words_add_pair(words, "-buffer-size", options->buffer_size) != 0 ||
 	    add_if(words, options->no_promisc, "-no-promisc") != 0 ||
 	    add_if(words, options->no_ssh_guard, "-no-ssh-guard") != 0 ||
-	    add_pair(words, "-filter", options->filter) != 0)
+	    words_add_pair(words, "-filter", options->filter) != 0)
 		return TOO_LONG;
 	return NULL;
 }
@@ -99,29 +93,29 @@ static const char *make_platform(struct words *words, const struct collect_optio
 		return of_cf_pcap(options);
 	if (options->direction != NULL || options->no_promisc)
 		return options->direction != NULL ? "-direction" : "-no-promisc";
-	return add_pair(words, "-interface", interface) != 0 || add_pair(words, "-snaplen", options->snaplen) != 0 ||
-			       add_pair(words, "-filter", options->filter) != 0 ? TOO_LONG : NULL;
+	return words_add_pair(words, "-interface", interface) != 0 || words_add_pair(words, "-snaplen", options->snaplen) != 0 ||
+			       words_add_pair(words, "-filter", options->filter) != 0 ? TOO_LONG : NULL;
 }
 
 static const char *make_tcpdump(struct words *words, const struct collect_options *options, const char *interface)
 {
 	if (of_cf_pcap(options) != NULL)
 		return of_cf_pcap(options);
-	return words_add_split(words, "-U -n -w -") != 0 || add_pair(words, "-i", interface) != 0 ||
-			       add_pair(words, "-s", options->snaplen) != 0 ||
-			       add_pair(words, "-Q", options->direction) != 0 ||
+	return words_add_split(words, "-U -n -w -") != 0 || words_add_pair(words, "-i", interface) != 0 ||
+			       words_add_pair(words, "-s", options->snaplen) != 0 ||
+			       words_add_pair(words, "-Q", options->direction) != 0 ||
 			       add_if(words, options->no_promisc, "-p") != 0 ||
-			       add_pair(words, "--", options->filter) != 0 ? TOO_LONG : NULL;
+			       words_add_pair(words, "--", options->filter) != 0 ? TOO_LONG : NULL;
 }
 
 static const char *make_dumpcap(struct words *words, const struct collect_options *options, const char *interface)
 {
 	if (of_cf_pcap(options) != NULL || options->direction != NULL)
 		return options->direction != NULL ? "-direction" : of_cf_pcap(options);
-	return words_add_split(words, "-q -w -") != 0 || add_pair(words, "-i", interface) != 0 ||
-			       add_pair(words, "-s", options->snaplen) != 0 ||
+	return words_add_split(words, "-q -w -") != 0 || words_add_pair(words, "-i", interface) != 0 ||
+			       words_add_pair(words, "-s", options->snaplen) != 0 ||
 			       add_if(words, options->no_promisc, "-p") != 0 ||
-			       add_pair(words, "-f", options->filter) != 0 ? TOO_LONG : NULL;
+			       words_add_pair(words, "-f", options->filter) != 0 ? TOO_LONG : NULL;
 }
 
 const char *remote_make(struct words *words, enum dialect dialect, const struct collect_options *options,

@@ -19,16 +19,23 @@ static int reject(const char *message, const char *flag, const char *value)
 	return -1;
 }
 
-int targets_check_name(const char *name, size_t size, const char *flag)
+const char *targets_name_fault(const char *name, size_t size)
 {
 	if (*name == '\0' || *name == '-')
-		return reject("a name that is empty or begins with \"-\"", flag, name);
+		return "a name that is empty or begins with \"-\"";
 	if (strlen(name) >= size)
-		return reject("a name that is too long", flag, name);
-	for (const char *at = name; *at != '\0'; at++)
-		if ((unsigned char)*at <= ' ' || *at == 0x7f)
-			return reject("a name with blanks or control characters", flag, name);
-	return 0;
+		return "a name that is too long";
+	for (; *name != '\0'; name++)
+		if ((unsigned char)*name <= ' ' || *name == 0x7f)
+			return "a name with blanks or control characters";
+	return NULL;
+}
+
+int targets_check_name(const char *name, size_t size, const char *flag)
+{
+	const char *fault = targets_name_fault(name, size);
+
+	return fault == NULL ? 0 : reject(fault, flag, name);
 }
 
 static int take_number(const char **text, unsigned long *number)

@@ -39,6 +39,9 @@ int targets_find(struct targets *targets, const struct collect_options *options)
 /* Adds one for each interface of the options; index and the rest of model are the same. Returns 0, or -1 after an ERROR line. */
 int targets_add(struct targets *targets, const struct collect_options *options, const struct target *model);
 
+/* What keeps this name from being one word of anything, and no option. NULL: nothing. */
+const char *targets_name_fault(const char *name, size_t size);
+
 /* A name that can be no option and no more than one word of anything. Else -1, after an ERROR line. */
 int targets_check_name(const char *name, size_t size, const char *flag);
 

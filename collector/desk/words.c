@@ -39,6 +39,13 @@ int words_add(struct words *words, const char *word)
 	return add_bytes(words, word, strlen(word));
 }
 
+int words_add_pair(struct words *words, const char *flag, const char *value)
+{
+	if (value == NULL || *value == '\0')
+		return 0;
+	return words_add(words, flag) != 0 || words_add(words, value) != 0 ? -1 : 0;
+}
+
 int words_add_split(struct words *words, const char *text)
 {
 	for (text += strspn(text, BLANKS); *text != '\0'; text += strspn(text, BLANKS)) {

@@ -23,6 +23,8 @@ struct words_values {
 
 /* Each returns 0, or -1 if there is no room. */
 int words_add(struct words *words, const char *word);
+/* A flag and its value; neither, if that is NULL or "". */
+int words_add_pair(struct words *words, const char *flag, const char *value);
 /* Splits text at blanks. */
 int words_add_split(struct words *words, const char *text);
 /* All words as one, each quoted for a POSIX shell where that is needed. */

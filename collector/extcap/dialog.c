@@ -55,10 +55,8 @@ void dialog_print_dlts(void)
 	puts("dlt {number=1}{name=EN10MB}{display=As each interface has it}");
 }
 
-void dialog_print_arguments(const char *interface)
+void dialog_print_arguments(bool is_app)
 {
-	const bool is_app = strcmp(interface, EXTCAP_APP) == 0;
-
 	fputs(is_app ? OF_APPS : OF_HOSTS, stdout);
 	fputs(SHARED, stdout);
 	printf(WAY, is_app ? "cf" : "ssh");

@@ -10,8 +10,8 @@ enum { DIALOG_APP = 0, DIALOG_INSTANCES = 2, DIALOG_INTERFACE = 3 };
 void dialog_print_interfaces(void);
 void dialog_print_dlts(void);
 
-/* The arguments of an interface: the dialog that Wireshark draws. */
-void dialog_print_arguments(const char *interface);
+/* The arguments of the interface for apps, or of the one for hosts: the dialog that Wireshark draws. */
+void dialog_print_arguments(bool is_app);
 
 /* A value of an argument. What would end it is left out of the texts. */
 void dialog_print_value(int argument, const char *value, const char *shown, bool is_default);

@@ -30,7 +30,7 @@ static int answer(const struct extcap_request *request)
 	else if (request->config && request->reload != NULL)
 		return lists_print(request);
 	else if (request->config)
-		dialog_print_arguments(request->interface);
+		dialog_print_arguments(request_is_of_app(request));
 	else if (request->filter != NULL)
 		filter_check(request->filter);
 	return 0;

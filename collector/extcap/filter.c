@@ -38,8 +38,12 @@ static const char *failure_for(int link_type, const char *filter)
 /* Interfaces there are Ethernet, but "any" is not: what one of them knows is valid. */
 void filter_check(const char *filter)
 {
-	if (*failure_for(DLT_LINUX_SLL2, filter) != '\0' && *failure_for(DLT_EN10MB, filter) != '\0')
-		puts(failure_for(DLT_EN10MB, filter));
+	const char *failure = failure_for(DLT_LINUX_SLL2, filter);
+
+	if (*failure != '\0')
+		failure = failure_for(DLT_EN10MB, filter);
+	if (*failure != '\0')
+		puts(failure);
 }
 
 /* Only the linker refers to these, whose names are its own. NOLINTBEGIN(bugprone-reserved-identifier) */

@@ -2,7 +2,6 @@
 /* The lists that are loaded from the platform. */
 #include "lists.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,10 +30,9 @@ static int print_apps(void)
 
 static void print_instance(const struct instance *instance)
 {
-	char number[16], shown[128], address[INET6_ADDRSTRLEN] = "";
+	char number[16], shown[128], address[INSTANCES_ADDRESS_SIZE];
 
-	if (instance->address_length > 0)
-		inet_ntop(instance->address_length == 4 ? AF_INET : AF_INET6, instance->address, address, sizeof address);
+	instances_address(instance, address);
 	snprintf(number, sizeof number, "%u", instance->index);
 	snprintf(shown, sizeof shown, "%s  %s  %s", number, instance->state, address);
 	dialog_print_value(DIALOG_INSTANCES, number, shown, false);
@@ -61,7 +59,7 @@ static int print_instances(const struct extcap_request *request)
 
 int lists_print(const struct extcap_request *request)
 {
-	if (strcmp(request->interface, EXTCAP_APP) != 0)
+	if (!request_is_of_app(request))
 		return 0;
 	if (strcmp(request->reload, "app") == 0)
 		return print_apps();

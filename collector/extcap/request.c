@@ -39,7 +39,7 @@ static const struct flag FLAGS[] = {
 
 static const struct flag_table TABLE = { FLAGS, sizeof FLAGS / sizeof *FLAGS };
 
-static int store(const struct flag_word *word, struct extcap_request *request)
+static void store(const struct flag_word *word, struct extcap_request *request)
 {
 	void *field = (char *)request + word->flag->offset;
 
@@ -47,7 +47,11 @@ static int store(const struct flag_word *word, struct extcap_request *request)
 		*(bool *)field = strcmp(word->value, "false") != 0;
 	else
 		*(const char **)field = *word->value != '\0' ? word->value : NULL;
-	return 0;
+}
+
+bool request_is_of_app(const struct extcap_request *request)
+{
+	return strcmp(request->interface, EXTCAP_APP) == 0;
 }
 
 int request_read(struct extcap_request *request, int argc, char *const *argv)
@@ -69,16 +73,11 @@ int request_read(struct extcap_request *request, int argc, char *const *argv)
 		else if (strncmp(word.name, OURS_TO_IGNORE, sizeof OURS_TO_IGNORE - 1) != 0)
 			return flag_reject("unknown flag", word.argument, "");
 	}
-	if (!request->interfaces && (request->interface == NULL || (strcmp(request->interface, EXTCAP_APP) != 0 &&
+	if (!request->interfaces && (request->interface == NULL || (!request_is_of_app(request) &&
 								    strcmp(request->interface, EXTCAP_SSH) != 0)))
 		return flag_reject("expected an interface of this program", "--extcap-interface",
 				   request->interface != NULL ? request->interface : "");
 	return 0;
-}
-
-static int add_pair(struct words *words, const char *flag, const char *value)
-{
-	return value == NULL ? 0 : words_add(words, flag) != 0 || words_add(words, value) != 0 ? -1 : 0;
 }
 
 /* Each name of a list, behind the flag if there is one. */
@@ -120,25 +119,25 @@ static const char *unless(const char *value, const char *said_anyway)
 
 static int add_all(struct words *words, const struct extcap_request *request)
 {
-	const bool is_app = strcmp(request->interface, EXTCAP_APP) == 0;
+	const bool is_app = request_is_of_app(request);
 	const char *instances = request->instance_list != NULL ? request->instance_list : unless(request->instances, "all");
 
 	return add_names(words, is_app ? NULL : "-host", is_app ? request->app : request->hosts) != 0 ||
-			       add_pair(words, "-interface", request->device != NULL ? request->device : is_app ? "lo" : "any") != 0 ||
-			       add_pair(words, "-process", is_app ? request->process : NULL) != 0 ||
-			       add_pair(words, "-i", is_app ? instances : NULL) != 0 ||
-			       add_pair(words, "-snaplen", unless(request->snaplen, EXTCAP_SNAPLEN)) != 0 ||
+			       words_add_pair(words, "-interface", request->device != NULL ? request->device : is_app ? "lo" : "any") != 0 ||
+			       words_add_pair(words, "-process", is_app ? request->process : NULL) != 0 ||
+			       words_add_pair(words, "-i", is_app ? instances : NULL) != 0 ||
+			       words_add_pair(words, "-snaplen", unless(request->snaplen, EXTCAP_SNAPLEN)) != 0 ||
 			       (request->headers_only && words_add(words, "-headers-only") != 0) ||
-			       add_pair(words, "-window", request->window) != 0 ||
-			       add_pair(words, "-via", request->via) != 0 ||
-			       add_pair(words, "-remote", request->remote) != 0 ||
-			       add_pair(words, "-filter", request->filter) != 0 ? -1 : 0;
+			       words_add_pair(words, "-window", request->window) != 0 ||
+			       words_add_pair(words, "-via", request->via) != 0 ||
+			       words_add_pair(words, "-remote", request->remote) != 0 ||
+			       words_add_pair(words, "-filter", request->filter) != 0 ? -1 : 0;
 }
 
 int request_translate(const struct extcap_request *request, struct collect_options *options, const char *program)
 {
 	static struct words words;
-	const bool is_app = strcmp(request->interface, EXTCAP_APP) == 0;
+	const bool is_app = request_is_of_app(request);
 
 	words.count = words.used = 0;
 	if ((is_app ? request->app : request->hosts) == NULL)

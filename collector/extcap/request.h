@@ -25,5 +25,8 @@ struct extcap_request {
 /* Unknown --extcap-* words are left out: newer versions of Wireshark have some. Returns 0, or -1 after an ERROR line. */
 int request_read(struct extcap_request *request, int argc, char *const *argv);
 
+/* Of EXTCAP_APP, not of EXTCAP_SSH. */
+bool request_is_of_app(const struct extcap_request *request);
+
 /* Fills *options as the command line of a capture does. The same. */
 int request_translate(const struct extcap_request *request, struct collect_options *options, const char *program);

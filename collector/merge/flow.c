@@ -37,12 +37,9 @@ static bool advance(struct merger *merger, size_t index)
 
 static void note_lag(struct merger *merger, size_t index)
 {
-	struct stream *stream = &merger->streams[index];
-	const int64_t lag = (int64_t)(clock_wall() - stream->queue.reader.packet.time);
+	const uint64_t time = merger->streams[index].queue.reader.packet.time;
 
-	if (lag < stream->least_lag_ns)
-		stream->least_lag_ns = lag;
-	merge_lag(&merger->merge, index, lag);
+	merge_lag(&merger->merge, index, (int64_t)(clock_wall() - time));
 }
 
 void flow_look(struct merger *merger, size_t index)

@@ -15,7 +15,7 @@
 
 int stream_open(struct stream *stream, size_t size, size_t read_most, int64_t grain_ms)
 {
-	*stream = (struct stream){ .out = -1, .err = -1, .read_most = read_most, .least_lag_ns = INT64_MAX };
+	*stream = (struct stream){ .out = -1, .err = -1, .read_most = read_most };
 	return queue_open(&stream->queue, size, grain_ms);
 }
 

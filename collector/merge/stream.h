@@ -36,7 +36,6 @@ struct stream {
 	uint64_t dropped_before; /* of starts before this one */
 	uint64_t attempt_packets; /* of this start, as the next */
 	uint64_t came;            /* written or, behind the last that was asked for, not */
-	int64_t least_lag_ns; /* of our clock behind a packet's time as it came: delay and difference of the clocks */
 	bool was_broken;      /* in any of its starts */
 	char why[256];        /* the first time */
 };

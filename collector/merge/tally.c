@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #define PROGRESS_MS 500
+#define NAME_SIZE (WIRE_NAME_SIZE + WIRE_INTERFACE_SIZE + 1)
 
 static const char *const ENDINGS[ENDING_COUNT] = {
 	[ENDING_WHOLE] = "yes",    [ENDING_UNKNOWN] = "unknown", [ENDING_BROKEN] = "no",
@@ -71,12 +72,18 @@ void tally_ahead(struct stream *stream, uint64_t nanoseconds)
 }
 
 /* "-3ms": a clock before ours. */
-static void write_lag(char *text, size_t size, const struct stream *stream)
+static void write_lag(char *text, size_t size, int64_t lag_ns)
 {
-	if (stream->least_lag_ns == INT64_MAX)
+	if (lag_ns == INT64_MAX)
 		snprintf(text, size, "unknown");
 	else
-		snprintf(text, size, "%lldms", (long long)(stream->least_lag_ns / 1000000));
+		snprintf(text, size, "%lldms", (long long)(lag_ns / 1000000));
+}
+
+/* As its interface is called in the file. */
+static void write_name(char name[NAME_SIZE], const struct stream *stream)
+{
+	snprintf(name, NAME_SIZE, "%s %s", stream->facts.name, stream->facts.interface);
 }
 
 static bool is_whole(const struct stream *stream)
@@ -89,12 +96,13 @@ static const char *reason_of(const struct stream *stream)
 	return is_whole(stream) ? "-" : stream->why[0] != '\0' ? stream->why : stream->text.last;
 }
 
-static void tell_stream(const struct stream *stream)
+static void tell_stream(const struct merger *merger, size_t index)
 {
-	char lag[32], name[WIRE_NAME_SIZE + WIRE_INTERFACE_SIZE + 1];
+	const struct stream *stream = &merger->streams[index];
+	char lag[32], name[NAME_SIZE];
 
-	snprintf(name, sizeof name, "%s %s", stream->facts.name, stream->facts.interface);
-	write_lag(lag, sizeof lag, stream);
+	write_name(name, stream);
+	write_lag(lag, sizeof lag, merger->merge.streams[index].least_lag_ns);
 	log_record(is_whole(stream) ? LOG_INFO : LOG_WARN, "stream ended",
 		   LOG_FIELDS(LOG_TEXT("stream", name), LOG_NUMBER("packets", stream->packets),
 			      LOG_NUMBER("bytes", stream->bytes), LOG_NUMBER("dropped", stream->dropped),
@@ -108,11 +116,11 @@ static void tell_stream(const struct stream *stream)
 /* For whoever is shown only errors. That nobody reads any more is none. */
 static void tell_failure(const struct merger *merger, const struct stream *stream)
 {
-	char name[WIRE_NAME_SIZE + WIRE_INTERFACE_SIZE + 1];
+	char name[NAME_SIZE];
 
 	if (!merger->options->tells_failures || merger->closed)
 		return;
-	snprintf(name, sizeof name, "%s %s", stream->facts.name, stream->facts.interface);
+	write_name(name, stream);
 	log_record(LOG_ERROR, stream->packets > 0 || stream->was_broken ? "a capture is not whole" : "cannot capture",
 		   LOG_FIELDS(LOG_TEXT("stream", name), LOG_TEXT("reason", reason_of(stream))));
 }
@@ -123,7 +131,7 @@ static void tell_of_clocks(const struct merger *merger)
 	int64_t least = INT64_MAX, most = INT64_MIN;
 
 	for (size_t i = 0; i < merger->options->streams; i++) {
-		const int64_t lag = merger->streams[i].least_lag_ns;
+		const int64_t lag = merger->merge.streams[i].least_lag_ns;
 		if (lag == INT64_MAX)
 			continue;
 		least = lag < least ? lag : least;
@@ -148,7 +156,7 @@ bool tally_summary(struct merger *merger)
 			whole = false;
 			continue;
 		}
-		tell_stream(stream);
+		tell_stream(merger, i);
 		if (!is_whole(stream))
 			tell_failure(merger, stream);
 		whole &= is_whole(stream);

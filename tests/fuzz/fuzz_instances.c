@@ -6,7 +6,7 @@
 static void expect_words(const uint8_t *data, size_t size)
 {
 	static struct app_names names;
-	char guid[APP_NAMES_GUID_SIZE];
+	char guid[GUID_SIZE];
 
 	if (app_names_read(&names, (const char *)data, size) == 0)
 		PROMISE(names.count <= APP_NAMES_MOST);

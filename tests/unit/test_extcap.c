@@ -108,7 +108,7 @@ static void the_space_is_that_of_cfs_configuration(void **state)
 {
 	static const char *const BAD[] = { "", "{}", "{\"SpaceFields\":{\"GUID\":\"\"}}", "{\"SpaceFields\":{\"GUID\":\"../x\"}}" };
 	static const char GOOD[] = "{\"SpaceFields\":{\"GUID\":\"0a-1B\",\"Name\":\"dev\"}}";
-	char guid[APP_NAMES_GUID_SIZE];
+	char guid[GUID_SIZE];
 
 	(void)state;
 	assert_int_equal(app_names_read_space(guid, GOOD, strlen(GOOD)), 0);
