@@ -301,7 +301,7 @@ soak:
 	@tests/install-packages bench
 	@cd tests && exec /usr/bin/python3 -m bench.soak $(SOAK) $(SOAK_SECONDS)
 
-bench-programs: $(addprefix $(BUILD)/bench/,gen check floor)
+bench-programs: $(addprefix $(BUILD)/bench/,gen check floor delay)
 
 $(BUILD)/bench/floor: LDLIBS += -lpcap
 

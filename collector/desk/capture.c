@@ -169,7 +169,7 @@ void capture_conclude(struct capture *capture, const struct collect_options *opt
 		end_capture(capture);
 }
 
-void capture_ask_to_end(struct capture *capture, int64_t now_ms)
+void capture_ask_to_end(struct capture *capture, const struct collect_options *options, int64_t now_ms)
 {
 	if (capture->state == CAPTURE_WAITS) {
 		notice(LOG_WARN, "this capture was not started", LOG_FIELDS(LOG_TEXT("stream", capture->target->name)));
@@ -179,7 +179,7 @@ void capture_ask_to_end(struct capture *capture, int64_t now_ms)
 		return;
 	command_end_input(&capture->command);
 	/* ^C's signal lets tcpdump and its like write what they have. */
-	if (!remote_stops_at_eof(capture->dialect) && !capture->command_ended)
+	if (!remote_stops_at_eof(capture->dialect, options) && !capture->command_ended)
 		command_signal(&capture->command, SIGINT);
 	capture->next_kill_ms = now_ms + STOP_LIMIT_MS;
 	capture->next_signal = SIGTERM;

@@ -56,7 +56,7 @@ void capture_look(struct capture *capture);
 void capture_conclude(struct capture *capture, const struct collect_options *options, bool is_stopping);
 
 /* Ends its stdin; what does not end with it gets a signal at once, what stays gets others later. */
-void capture_ask_to_end(struct capture *capture, int64_t now_ms);
+void capture_ask_to_end(struct capture *capture, const struct collect_options *options, int64_t now_ms);
 
 /* Sends the signal that is due. Returns true if whatever keeps its stdout open now is not its command. */
 bool capture_press(struct capture *capture, int64_t now_ms);

@@ -82,7 +82,7 @@ static void stop(struct desk *desk)
 	desk->stop_ms = clock_ms();
 	order(desk, ORDER_STOP, 0, NULL, 0);
 	for (size_t i = 0; i < desk->targets->count; i++)
-		capture_ask_to_end(&desk->captures[i], desk->stop_ms);
+		capture_ask_to_end(&desk->captures[i], desk->options, desk->stop_ms);
 }
 
 static void end_at_once(struct desk *desk)

@@ -8,7 +8,7 @@
 #include "base/flag.h"
 
 #define WINDOW_DEFAULT 500000000 /* ns */
-#define WINDOW_LEAST 20000000    /* ns: below, heartbeats would be traffic of their own */
+#define WINDOW_LEAST 30000000    /* ns: below, heartbeats would be traffic of their own */
 #define WINDOW_MOST 60000000000
 #define ROTATE_SIZE_LEAST (64u << 10)
 #define ROTATE_EVERY_LEAST 1000000000 /* ns */

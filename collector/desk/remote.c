@@ -5,8 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEARTBEATS_IN_WINDOW 2
+#include "via.h"
+
+#define HEARTBEATS_IN_WINDOW 3 /* each is late by a margin besides: two would be too few */
 #define TOO_LONG "the command line is too long"
+/*
+ * No signal crosses ssh; the end of stdin does. So a shell at the other end makes one of the other. SIGTERM: SIGINT is
+ * ignored by what a shell starts in the background. Reading is the shell's own, so that nobody is left behind.
+ */
+#define ENDS_WITH_INPUT "exec 3<&0; \"$@\" 3<&- & p=$!; (while read -r _ <&3; do :; done; kill $p) >/dev/null 2>&1 & " \
+			"wait $p; s=$?; kill $!; exit $s"
 
 /* The name of the last word: "sudo -n tcpdump" is tcpdump. */
 static const char *program_of(const char *remote)
@@ -39,9 +47,14 @@ bool remote_step_down(enum dialect *dialect)
 	return true;
 }
 
-bool remote_stops_at_eof(enum dialect dialect)
+static bool needs_shell(enum dialect dialect, const struct collect_options *options)
 {
-	return dialect == DIALECT_CURRENT;
+	return dialect != DIALECT_CURRENT && (via_is_cf(options) || via_is_ssh(options));
+}
+
+bool remote_stops_at_eof(enum dialect dialect, const struct collect_options *options)
+{
+	return dialect == DIALECT_CURRENT || needs_shell(dialect, options);
 }
 
 bool remote_captures_ssh(enum dialect dialect)
@@ -122,6 +135,9 @@ const char *remote_make(struct words *words, enum dialect dialect, const struct 
 			const char *interface)
 {
 	words->count = words->used = 0;
+	if (needs_shell(dialect, options) &&
+	    (words_add_pair(words, "sh", "-c") != 0 || words_add_pair(words, ENDS_WITH_INPUT, "sh") != 0))
+		return TOO_LONG;
 	if (words_add_split(words, options->remote != NULL ? options->remote : REMOTE_DEFAULT) != 0)
 		return TOO_LONG;
 	switch (dialect) {

@@ -25,7 +25,7 @@ enum dialect remote_first_dialect(const char *remote);
 bool remote_step_down(enum dialect *dialect);
 
 /* It ends, with everything that had arrived, when its stdin does. */
-bool remote_stops_at_eof(enum dialect dialect);
+bool remote_stops_at_eof(enum dialect dialect, const struct collect_options *options);
 
 /* Over ssh it would capture its own packets: a filter has to leave them out. */
 bool remote_captures_ssh(enum dialect dialect);

@@ -15,7 +15,13 @@ bool via_is_cf(const struct collect_options *options)
 
 bool via_is_ssh(const struct collect_options *options)
 {
-	return strcmp(via_template(options), SSH) == 0 || strncmp(via_template(options), "ssh ", 4) == 0;
+	const char *first = via_template(options);
+	const char *name = first;
+
+	for (size_t i = 0; i < strcspn(first, " \t"); i++)
+		if (first[i] == '/')
+			name = first + i + 1;
+	return strcspn(name, " \t") == strlen("ssh") && strncmp(name, "ssh", strlen("ssh")) == 0;
 }
 
 const char *via_template(const struct collect_options *options)

@@ -17,9 +17,6 @@
 #define WATCHED_BEFORE 2       /* control and output */
 #define LITTLE (16u << 10)     /* bytes of a stream that wait: soon they are used up */
 #define OWN_BYTES (SINK_BYTES + (1u << 20))
-#define READ_IN_ALL (2u << 20) /* bytes: what is read at once from all streams fits into a cache */
-#define READ_LEAST (16u << 10)
-#define READ_MOST (128u << 10)
 
 static void begin_stream(struct merger *merger, const struct order *order, const int fds[WIRE_FDS_MOST])
 {
@@ -182,13 +179,6 @@ static void turn(struct merger *merger)
 	read_streams(merger);
 }
 
-static size_t read_at_once(size_t streams)
-{
-	const size_t bytes = READ_IN_ALL / streams;
-
-	return bytes < READ_LEAST ? READ_LEAST : bytes > READ_MOST ? READ_MOST : bytes;
-}
-
 /* What is not for the streams' packets. */
 static uint64_t own_memory(size_t streams)
 {
@@ -213,7 +203,7 @@ static int open_all(struct merger *merger, int output)
 	    catalog_open(&merger->catalog, options->streams, options->system, options->application) != 0)
 		return -1;
 	for (size_t i = 0; i < options->streams; i++)
-		if (stream_open(&merger->streams[i], share, read_at_once(options->streams), window_ms / GRAINS_IN_WINDOW) != 0)
+		if (stream_open(&merger->streams[i], share, window_ms / GRAINS_IN_WINDOW) != 0)
 			return -1;
 	return 0;
 }

@@ -11,11 +11,12 @@
 #include "base/log.h"
 
 #define BIT(interface) (UINT64_C(1) << (interface)) /* of READER_INTERFACES_MOST */
+#define READ_MOST (64u << 10) /* what a pipe holds; more at once would only leave the processor's cache */
 #define QUOTED_MOST 160        /* bytes of something that is no capture */
 
-int stream_open(struct stream *stream, size_t size, size_t read_most, int64_t grain_ms)
+int stream_open(struct stream *stream, size_t size, int64_t grain_ms)
 {
-	*stream = (struct stream){ .out = -1, .err = -1, .read_most = read_most };
+	*stream = (struct stream){ .out = -1, .err = -1 };
 	return queue_open(&stream->queue, size, grain_ms);
 }
 
@@ -63,7 +64,7 @@ bool stream_receive(struct stream *stream, int64_t now_ms)
 {
 	size_t room;
 	uint8_t *at = queue_room(&stream->queue, &room);
-	const ssize_t count = read(stream->out, at, room < stream->read_most ? room : stream->read_most);
+	const ssize_t count = read(stream->out, at, room < READ_MOST ? room : READ_MOST);
 
 	if (count > 0) {
 		queue_received(&stream->queue, (size_t)count, now_ms);

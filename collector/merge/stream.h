@@ -16,7 +16,6 @@ struct stream {
 	struct order facts;
 	unsigned int starts; /* of its command */
 	struct queue queue;
-	size_t read_most;
 	struct remote_text text;
 	struct catalog_share share; /* over all starts */
 	uint32_t numbers[READER_INTERFACES_MOST]; /* of its interfaces in the output */
@@ -40,8 +39,8 @@ struct stream {
 	char why[256];        /* the first time */
 };
 
-/* size: its share of the memory; read_most: bytes that are read at once. Returns 0, or -1 if there is no memory. */
-int stream_open(struct stream *stream, size_t size, size_t read_most, int64_t grain_ms);
+/* size: its share of the memory. Returns 0, or -1 if there is no memory. */
+int stream_open(struct stream *stream, size_t size, int64_t grain_ms);
 
 /* Its command was started, or again. */
 void stream_start(struct stream *stream, const struct order *order, int out, int err);

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+from bench.live import live
 from bench.merging import merging
 from bench.rig import (CAPTURE_CPU, FILE_HEADER, RECORD_HEADER, RING_MIB, TCP_HEADERS, TRAFFIC_CPU, Rig, is_sound,
                        peer_tools, spawn, tcpdump_of_tcp, tcpdump_unbuffered, warm_memory)
@@ -43,6 +44,7 @@ class Plan:
         self.stops = 3 if quick else 8
         self.slow_seconds = 5 if quick else 30
         self.idle_seconds = 3 if quick else 10
+        self.live_seconds = 3 if quick else 20
         self.merged_packets = 50_000 if quick else 1_000_000  # of each of 8 streams
         self.peers = peer_tools()[:1] if quick else peer_tools()  # outside the main rows
 
@@ -365,6 +367,7 @@ MEASUREMENTS = {
     "idle": idle,
     "slow": slow,
     "merging": merging,
+    "live": live,
 }
 
 

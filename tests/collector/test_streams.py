@@ -96,7 +96,7 @@ def test_a_heartbeat_lets_packets_up_to_its_time_go_at_once(collector, place):
 
 
 def test_a_packet_that_comes_too_late_is_written_counted_and_told_of(collector, place):
-    streams = Streams(collector, place, "-window", "20ms")
+    streams = Streams(collector, place, "-window", "30ms")
     streams.begin("a", "b")
     streams.send("a", packet(BEGIN + 10 * S, b"in-time"))
     wait_until(lambda: b"in-time" in streams.run.out, 30)

@@ -85,13 +85,17 @@ def test_an_instance_that_goes_away_is_a_stream_that_broke_and_the_others_are_wh
     assert re.search(r'stream="shop/10 lo" packets=1 .* whole=yes', result.messages)
 
 
+@pytest.mark.parametrize("way", [["-via", "{words}"], []], ids=["as words", "by ssh"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_at_the_other_end_is_told_apart_by_its_answer(collector, place, kind):
+def test_what_is_at_the_other_end_is_told_apart_by_its_answer(collector, place, kind, way):
     known, refusal, body, status, starts = KINDS[kind]
     program, log = place / "program", place / "log"
     program.write_text(OTHER.format(folder=str(HERE), log=str(log), known=known, refusal=refusal, body=body))
     program.chmod(0o755)
-    result = collector.run("-via", "{words}", "-remote", program, "-host", "x", "-interface", "lo", "udp port 53")
+    (place / "ssh").write_text('#!/bin/sh\nfor word; do :; done\nexec sh -c "$word"\n')
+    (place / "ssh").chmod(0o755)
+    result = collector.run(*way, "-remote", program, "-host", "x", "-interface", "lo", "udp port 53",
+                           env={"PATH": f"{place}:/usr/bin:/bin"})
     assert result.status == status, result.messages
     calls = log.read_text().splitlines()
     assert len(calls) == starts

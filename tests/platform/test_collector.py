@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from container import LIFECYCLE
@@ -18,6 +19,7 @@ from collected import read_collected  # noqa: E402
 INSTANCES = [{"index": 0, "state": "RUNNING", "host": "h", "instance_internal_ip": "10.255.0.1"},
              {"index": 1, "state": "DOWN"}, {"index": 2, "state": "RUNNING", "host": "h"},
              {"index": 3, "state": "CRASHED", "host": "h"}]
+STOP_LIMIT_S = 5  # what has not ended by then gets SIGTERM
 
 
 @pytest.fixture
@@ -87,6 +89,43 @@ def test_a_second_interface_and_ssh_itself(remote, home):
     assert status == 0, messages
     assert any(b"GET /both" in data for data in found.of("app lo")) and len(found.of("app eth0")) > 3
     assert not any(b"GET /both" in data for data in found.of("app eth0"))
+
+
+@pytest.fixture(params=["tcpdump", "dumpcap"])
+def other_tool(request, remote):
+    """One that the end of its input does not stop, where the container's user may run it."""
+    path = remote.container.root / "home/vcap" / request.param
+    shutil.copy(f"/usr/bin/{request.param}", path)
+    subprocess.run(["setcap", "cap_net_raw=ep", path], check=True)
+    yield request.param
+    path.unlink()
+
+
+def test_a_stop_reaches_a_tool_that_knows_only_signals(remote, home, other_tool):
+    """It writes what it has, and says how many that were: the stream is whole. Nobody is left behind, also not where it is quiet."""
+    via = f"'/usr/bin/ssh -F {remote.config} -T -- {{}} {{command}}'"
+    client = collect(remote, home, "-via", via, "-host", "app", "-interface", "lo", "-remote", f"/home/vcap/{other_tool}",
+                     "tcp port 8080")
+    wait_for(client, home, b"app lo")
+    wait_until(lambda: remote.container.processes_named(other_tool))
+    remote.run("curl -sk --max-time 10 https://10.9.0.1:61001/heard")
+    wait_for(client, home, b"GET /heard")
+    begun = time.monotonic()
+    status, messages = finish(client)
+    assert status == 0 and "whole=yes" in messages, messages
+    assert time.monotonic() - begun < STOP_LIMIT_S, "it was not stopped, but killed"
+    wait_until(lambda: not remote.container.processes_named(f"{other_tool}|sh"))
+
+
+def test_a_tool_that_knows_only_signals_ends_with_the_desk(remote, home, other_tool):
+    via = f"'/usr/bin/ssh -F {remote.config} -T -- {{}} {{command}}'"
+    client = collect(remote, home, "-via", via, "-host", "app", "-interface", "lo", "-remote", f"/home/vcap/{other_tool}",
+                     "udp port 9")
+    wait_for(client, home, b"app lo")
+    wait_until(lambda: remote.container.processes_named(other_tool))
+    os.killpg(client.pid, signal.SIGKILL)
+    client.wait()
+    wait_until(lambda: not remote.container.processes_named(f"{other_tool}|sh"), 30)
 
 
 def test_a_connection_that_is_cut_is_named_and_leaves_the_other_whole(remote, home):

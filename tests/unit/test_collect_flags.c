@@ -147,7 +147,8 @@ static const char *made(enum dialect dialect)
 static void each_program_is_asked_in_its_own_words(void **state)
 {
 	(void)state;
-	assert_int_equal(PARSE("-host", "a", "-interface", "lo", "-snaplen", "96", "-window", "1s", "-remote", "x/cf-pcap", "udp"), 0);
+	assert_int_equal(PARSE("-via", "{words}", "-host", "a", "-interface", "lo", "-snaplen", "96", "-window", "1500ms", "-remote",
+			       "x/cf-pcap", "udp"), 0);
 	assert_string_equal(made(DIALECT_CURRENT),
 			    "x/cf-pcap -interface lo -format pcapng -heartbeat 500ms -stop-at-eof -snaplen 96 -filter udp");
 	assert_string_equal(made(DIALECT_FIRST), "x/cf-pcap -interface lo -format pcapng -snaplen 96 -filter udp");
@@ -156,6 +157,18 @@ static void each_program_is_asked_in_its_own_words(void **state)
 	assert_string_equal(made(DIALECT_TCPDUMP), "sudo -n tcpdump -U -n -w - -i lo -s 96 -- udp");
 	options.remote = "dumpcap";
 	assert_string_equal(made(DIALECT_DUMPCAP), "dumpcap -q -w - -i lo -s 96 -f udp");
+}
+
+static void by_ssh_a_shell_ends_what_only_knows_signals(void **state)
+{
+	(void)state;
+	assert_int_equal(PARSE("-via", "/usr/bin/ssh -- {} {command}", "-host", "a", "-interface", "lo"), 0);
+	assert_true(remote_stops_at_eof(DIALECT_CURRENT, &options) && remote_stops_at_eof(DIALECT_TCPDUMP, &options));
+	assert_null(strstr(made(DIALECT_CURRENT), "sh -c"));
+	assert_int_equal(strncmp(made(DIALECT_TCPDUMP), "sh -c 'exec 3<&0;", strlen("sh -c 'exec 3<&0;")), 0);
+	assert_int_equal(PARSE("-via", "sshpass {command}", "-host", "a", "-interface", "lo"), 0);
+	assert_false(remote_stops_at_eof(DIALECT_TCPDUMP, &options));
+	assert_null(strstr(made(DIALECT_TCPDUMP), "sh -c"));
 }
 
 static void what_a_program_cannot_do_is_not_left_out(void **state)
@@ -210,6 +223,7 @@ int main(void)
 		cmocka_unit_test(words_are_quoted_where_a_shell_would_see_more_in_them),
 		cmocka_unit_test(what_does_not_fit_is_refused),
 		cmocka_unit_test(each_program_is_asked_in_its_own_words),
+		cmocka_unit_test(by_ssh_a_shell_ends_what_only_knows_signals),
 		cmocka_unit_test(what_a_program_cannot_do_is_not_left_out),
 		cmocka_unit_test(a_program_is_known_by_its_name),
 		cmocka_unit_test(lists_of_instances_are_read),
