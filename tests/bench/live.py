@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench.merging import COLLECTOR
-from bench.rig import CAPTURE_CPU, FILTER, TRAFFIC_CPU, spawn
+from bench.rig import CAPTURE_CPU, TRAFFIC_CPU, spawn
 from support import ROOT, summary, wait_until
 
 STREAMS, RATE = 20, 200_000  # in all
