@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 #define INDEX_MOST 99999
 
 /* As it is, but for what a state has not. */

@@ -16,27 +16,23 @@
 #define ENDS_WITH_INPUT "exec 3<&0; \"$@\" 3<&- & p=$!; (while read -r _ <&3; do :; done; kill $p) >/dev/null 2>&1 & " \
 			"wait $p; s=$?; kill $!; exit $s"
 
-/* The name of the last word: "sudo -n tcpdump" is tcpdump. */
-static const char *program_of(const char *remote)
+/* "sudo -n tcpdump" is tcpdump. */
+static const char *last_word(const char *text)
 {
-	const char *name = remote;
+	const char *word = text;
 
-	for (const char *at = remote; *at != '\0'; at++)
-		if (strchr(" \t/", *at) != NULL && at[1] != '\0' && strchr(" \t/", at[1]) == NULL)
-			name = at + 1;
-	return name;
+	for (const char *at = text; *at != '\0'; at++)
+		if (strchr(" \t", *at) != NULL && at[1] != '\0' && strchr(" \t", at[1]) == NULL)
+			word = at + 1;
+	return word;
 }
 
 enum dialect remote_first_dialect(const char *remote)
 {
-	const char *name = program_of(remote);
-	const size_t length = strcspn(name, " \t");
+	const char *word = last_word(remote);
 
-	if (length == strlen("tcpdump") && strncmp(name, "tcpdump", length) == 0)
-		return DIALECT_TCPDUMP;
-	if (length == strlen("dumpcap") && strncmp(name, "dumpcap", length) == 0)
-		return DIALECT_DUMPCAP;
-	return DIALECT_CURRENT;
+	return words_begin_with_program(word, "tcpdump") ? DIALECT_TCPDUMP :
+	       words_begin_with_program(word, "dumpcap") ? DIALECT_DUMPCAP : DIALECT_CURRENT;
 }
 
 bool remote_step_down(enum dialect *dialect)

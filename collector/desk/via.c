@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "words.h"
+
 #define CF "cf ssh {} -i {index} --process {process} -c {command}"
 #define SSH "ssh -T -o BatchMode=yes -- {} {command}"
 
@@ -15,13 +17,7 @@ bool via_is_cf(const struct collect_options *options)
 
 bool via_is_ssh(const struct collect_options *options)
 {
-	const char *first = via_template(options);
-	const char *name = first;
-
-	for (size_t i = 0; i < strcspn(first, " \t"); i++)
-		if (first[i] == '/')
-			name = first + i + 1;
-	return strcspn(name, " \t") == strlen("ssh") && strncmp(name, "ssh", strlen("ssh")) == 0;
+	return words_begin_with_program(via_template(options), "ssh");
 }
 
 const char *via_template(const struct collect_options *options)

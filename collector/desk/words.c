@@ -46,6 +46,16 @@ int words_add_pair(struct words *words, const char *flag, const char *value)
 	return words_add(words, flag) != 0 || words_add(words, value) != 0 ? -1 : 0;
 }
 
+bool words_begin_with_program(const char *text, const char *name)
+{
+	const char *end = text + strcspn(text, BLANKS);
+
+	for (const char *at = text; at < end; at++)
+		if (*at == '/')
+			text = at + 1;
+	return (size_t)(end - text) == strlen(name) && strncmp(text, name, strlen(name)) == 0;
+}
+
 int words_add_split(struct words *words, const char *text)
 {
 	for (text += strspn(text, BLANKS); *text != '\0'; text += strspn(text, BLANKS)) {

@@ -2,6 +2,7 @@
 /* Command lines as words: made of templates without any shell, and quoted for the shell at the other end. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define WORDS_MOST 96
@@ -25,6 +26,8 @@ struct words_values {
 int words_add(struct words *words, const char *word);
 /* A flag and its value; neither, if that is NULL or "". */
 int words_add_pair(struct words *words, const char *flag, const char *value);
+/* The first word of text is this program, whatever folder stands before its name. */
+bool words_begin_with_program(const char *text, const char *name);
 /* Splits text at blanks. */
 int words_add_split(struct words *words, const char *text);
 /* All words as one, each quoted for a POSIX shell where that is needed. */

@@ -7,9 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from bench.merging import COLLECTOR
+from bench.merging import COLLECTOR, build_collector
 from bench.rig import CAPTURE_CPU, TRAFFIC_CPU, spawn
-from support import ROOT, summary, wait_until
+from support import summary, wait_until
 
 STREAMS, RATE = 20, 200_000  # in all
 DELAY_TARGET = 300           # ms, of 99 of 100
@@ -109,7 +109,7 @@ class Live:
 
 
 def live(rig, plan, table):
-    subprocess.run(["make", "--no-print-directory", "-C", ROOT, "SANITIZE=", "collector"], check=True, stdout=subprocess.DEVNULL)
+    build_collector()
     for quiet in (False, True):
         run = Live(rig, quiet)
         try:

@@ -22,6 +22,10 @@ MERGECAP_TARGET, MANY_TARGET = 2.5, 2.0
 SEND = "cat {packets}.begin; : >begun.$$; read _ <go; cat {packets}.rest\n"
 
 
+def build_collector():
+    subprocess.run(["make", "--no-print-directory", "-C", ROOT, "SANITIZE=", "collector"], check=True, stdout=subprocess.DEVNULL)
+
+
 def write_stream(folder, packets):
     """Packets of 100 bytes, 10 us apart; all streams are this one, so that each packet is followed by one of another stream."""
     (folder / f"{packets}.begin").write_bytes(section() + interface())
@@ -81,7 +85,7 @@ def spread(values):
 
 
 def merging(_, plan, table):
-    subprocess.run(["make", "--no-print-directory", "-C", ROOT, "SANITIZE=", "collector"], check=True, stdout=subprocess.DEVNULL)
+    build_collector()
     packets = plan.merged_packets
     with tempfile.TemporaryDirectory() as name:
         folder, results = Path(name), {"few": [], "mergecap": [], "many": []}

@@ -43,6 +43,11 @@ def collect(remote, home, *words):
                         stdin=subprocess.PIPE)
 
 
+def over_ssh(remote):
+    """-via with words: real ssh, to a host."""
+    return ["-via", f"'/usr/bin/ssh -F {remote.config} -T -- {{}} {{command}}'", "-host", "app"]
+
+
 def content(home):
     path = home / "out.pcapng"
     return path.read_bytes() if path.exists() else b""
@@ -79,9 +84,7 @@ def test_all_instances_of_an_app_come_home_whole(remote, home):
 
 
 def test_a_second_interface_and_ssh_itself(remote, home):
-    """-via with words: real ssh, to a host."""
-    via = f"'/usr/bin/ssh -F {remote.config} -T -- {{}} {{command}}'"
-    client = collect(remote, home, "-via", via, "-host", "app", "-interface", "lo,eth0", "-remote", f"{LIFECYCLE}/cf-pcap")
+    client = collect(remote, home, *over_ssh(remote), "-interface", "lo,eth0", "-remote", f"{LIFECYCLE}/cf-pcap")
     wait_for(client, home, b"app lo", b"app eth0")
     remote.run("curl -sk --max-time 10 https://10.9.0.1:61001/both")
     status, messages = finish(client)
@@ -101,13 +104,16 @@ def other_tool(request, remote):
     path.unlink()
 
 
-def test_a_stop_reaches_a_tool_that_knows_only_signals(remote, home, other_tool):
-    """It writes what it has, and says how many that were: the stream is whole. Nobody is left behind, also not where it is quiet."""
-    via = f"'/usr/bin/ssh -F {remote.config} -T -- {{}} {{command}}'"
-    client = collect(remote, home, "-via", via, "-host", "app", "-interface", "lo", "-remote", f"/home/vcap/{other_tool}",
-                     "tcp port 8080")
+def collect_by(other_tool, remote, home, *filters):
+    client = collect(remote, home, *over_ssh(remote), "-interface", "lo", "-remote", f"/home/vcap/{other_tool}", *filters)
     wait_for(client, home, b"app lo")
     wait_until(lambda: remote.container.processes_named(other_tool))
+    return client
+
+
+def test_a_stop_reaches_a_tool_that_knows_only_signals(remote, home, other_tool):
+    """It writes what it has, and says how many that were: the stream is whole. Nobody is left behind, also not where it is quiet."""
+    client = collect_by(other_tool, remote, home, "tcp port 8080")
     remote.run("curl -sk --max-time 10 https://10.9.0.1:61001/heard")
     wait_for(client, home, b"GET /heard")
     begun = time.monotonic()
@@ -118,11 +124,7 @@ def test_a_stop_reaches_a_tool_that_knows_only_signals(remote, home, other_tool)
 
 
 def test_a_tool_that_knows_only_signals_ends_with_the_desk(remote, home, other_tool):
-    via = f"'/usr/bin/ssh -F {remote.config} -T -- {{}} {{command}}'"
-    client = collect(remote, home, "-via", via, "-host", "app", "-interface", "lo", "-remote", f"/home/vcap/{other_tool}",
-                     "udp port 9")
-    wait_for(client, home, b"app lo")
-    wait_until(lambda: remote.container.processes_named(other_tool))
+    client = collect_by(other_tool, remote, home, "udp port 9")
     os.killpg(client.pid, signal.SIGKILL)
     client.wait()
     wait_until(lambda: not remote.container.processes_named(f"{other_tool}|sh"), 30)
