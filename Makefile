@@ -247,7 +247,8 @@ $(BUILD)/tested.a: $(TESTED) $(BUILD)/sandbox/helper.o $(BUILD)/tail/headers_tai
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
-$(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tested/tests/unit/%.o $(BUILD)/tested/tests/unit/scratch.o $(BUILD)/tested.a
+$(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tested/tests/unit/%.o $(BUILD)/tested/tests/unit/scratch.o \
+		$(BUILD)/tested/helper/no_modules.o $(BUILD)/tested.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcmocka $(PCAP_LIBS) $(JANSSON_LIBS) $(CAP_LIBS)
