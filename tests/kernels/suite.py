@@ -116,8 +116,8 @@ def assert_unprotected_is_robbed(result, prey="unprotected"):
     assert score["lost"] >= score["starts"] / 2 > 0, score
 
 
-def assert_old_is_robbed(result):
-    score = result.stolen("old")
+def assert_old_is_robbed(result, prey="old"):
+    score = result.stolen(prey)
     assert score["lost"] >= STOLEN_AT_LEAST * score["starts"] > 0, score
 
 
