@@ -110,7 +110,7 @@ static int take_slot(int fd)
 
 	if (given.has_slot) /* libpcap asks again when there was no memory for the ring */
 		return 0;
-	/* Before Linux 5.11 there are no such groups: only the names limit the captures, writer/setup/slots.c. */
+	/* Older kernels (before 5.11) have no such groups: only the names limit the captures, writer/setup/slots.c. */
 	if (__real_setsockopt(fd, SOL_PACKET, PACKET_FANOUT, NULL, sizeof group) == 0 || errno != EFAULT)
 		return 0;
 	if (bind_early(fd) != 0)

@@ -18,7 +18,7 @@
 int main(int argc, char **argv)
 {
 	const struct start_state state = start_lower_capabilities();
-	int slot[2], capture[2], lookup[2];
+	int slot[2], capture[2], lookup[2], ready;
 	pid_t child;
 
 	start_tidy_fds();
@@ -39,6 +39,12 @@ int main(int argc, char **argv)
 	}
 	close(capture[1]);
 	close(lookup[1]);
+	/*
+	 * No writer before the helper is bound to end with it. The writer's children hold its end of the channel for a
+	 * moment: if one was stopped then, the helper would not see that the writer has gone.
+	 */
+	if (channel_receive(capture[0], &ready, sizeof ready) < 0)
+		die("cannot hear from the capture process");
 	fcntl(slot[0], F_SETOWN, child); /* no signal ever comes of it; the writer reads there which process to wait for */
 	image_exec_writer(argc, argv, &state);
 }

@@ -3,6 +3,7 @@
  * The helper's side of the protocol.
  *
  *   state      may receive         answers                       then
+ *   starting                       one byte: it ends with us     waiting
  *   waiting    open_request        open_reply refused            exit
  *                                  open_reply ready              ready
  *   ready      sandboxed           packet_fd + the fd            keeping
@@ -53,9 +54,11 @@ static void live_with_writer(int capture_channel)
 	prctl(PR_SET_NAME, "cf-pcap-socket");
 	/*
 	 * The kernel kills us when the writer ends. It may have ended before this call: then the channel is hung
-	 * up, and poll() says so. getppid() would not tell: it is 0 for a parent outside of our PID namespace.
+	 * up, and poll() says so: main() waits with its other end for our byte. getppid() would not tell: it is 0
+	 * for a parent outside of our PID namespace.
 	 */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || poll(&(struct pollfd){ .fd = capture_channel }, 1, 0) != 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || poll(&(struct pollfd){ .fd = capture_channel }, 1, 0) != 0 ||
+	    channel_send(capture_channel, "", 1) != 0)
 		_exit(1);
 }
 

@@ -241,7 +241,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	int slot[2], capture_pair[2], lookup_pair[2], status;
+	int slot[2], capture_pair[2], lookup_pair[2], ready, status;
 	struct start_state state = start_lower_capabilities();
 	bool came_out;
 	pid_t helper;
@@ -261,6 +261,8 @@ int main(int argc, char **argv)
 	}
 	close(capture_pair[1]);
 	close(lookup_pair[1]);
+	if (strcmp(argv[1], "writer_gone") != 0 && channel_receive(capture_pair[0], &ready, sizeof ready) != 1)
+		return 2;
 	channel = capture_pair[0];
 	lookups = lookup_pair[0];
 	signal(SIGPIPE, SIG_IGN);

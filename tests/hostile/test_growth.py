@@ -7,7 +7,7 @@ import pytest
 
 from hostile.arena import ROOT
 
-LINES_MOST = 760  # 600 until the helper kept the socket, took a slot, checked cooked loads and named the options it reads
+LINES_MOST = 765  # 600 until it kept the socket, took a slot, checked cooked loads, named options, and told of its bond to the writer
 HEADERS_ONLY_MOST = 80  # what puts the program of -headers-only in its place, tail/ made it: no call
 HELPER = sorted((ROOT / "helper").glob("*.[ch]"))
 HEADERS_ONLY = [path for path in HELPER if path.stem in ("headers", "program")]
@@ -75,7 +75,7 @@ def count_lines(paths):
     return sum(1 for path in paths for line in code(path).splitlines() if line.strip())
 
 
-def test_the_helpers_own_code_stays_under_760_lines():
+def test_the_helpers_own_code_stays_under_765_lines():
     assert count_lines(path for path in HELPER if path not in HEADERS_ONLY) <= LINES_MOST
 
 

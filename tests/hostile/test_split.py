@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hostile.arena import packet_sockets, run, status_of
+from hostile.tracer import CONT, DETACH, Traced, call_of, is_there, ptrace, wait_stop
 from support import Namespace, children_of, socket_in, state_of, summary, wait_until
 
 NET_RAW = 1 << 13
@@ -142,6 +143,20 @@ def test_at_every_stage_a_process_with_a_packet_socket_has_the_shield(stage, ns)
         stages(ns, [stage / "cf-pcap", *CAPTURE], look, pause=slower)
         slower *= 2
     assert "cf-pcap-socket\n" in seen
+
+
+@pytest.mark.plain_build
+def test_there_is_no_writer_before_the_helper_is_bound_to_end_with_it(stage, ns):
+    """Otherwise a child of the writer's, stopped while it has the channel, could keep the helper from seeing that it has gone."""
+    with Traced([stage / "cf-pcap", *CAPTURE], ns, hold_helper=True, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as traced:
+        ptrace(CONT, traced.writer)
+        wait_until(lambda: call_of(traced.writer) == "recvfrom", timeout=60)
+        os.kill(traced.writer, signal.SIGKILL)
+        assert wait_stop(traced.writer) is None
+        ptrace(DETACH, traced.helper)
+        wait_until(lambda: not is_there(traced.helper), timeout=60)
+    assert packet_sockets(ns) == 0
 
 
 @pytest.mark.parametrize("packets", [0, 7])

@@ -110,18 +110,23 @@ def moments(pid):
 
 
 class Traced:
-    """A capture whose writer stands still as it has forked its first child, which stands at its first instruction."""
+    """
+    A capture whose writer stands still as it has forked its first child, which stands at its first instruction.
+    With hold_helper, one that is about to have a writer: it has forked the helper, which stands there.
+    """
 
-    def __init__(self, argv, namespace, **options):
+    def __init__(self, argv, namespace, hold_helper=False, **options):
         # As root, whose tracing takes no capability away.
         self.process = spawn(argv, namespace, root_prepare=lambda: ptrace(TRACEME, 0), **options)
         self.writer = self.process.pid
         self.child = self.helper = None
         assert wait_stop(self.writer) == (signal.SIGTRAP, 0)
         ptrace(SETOPTIONS, self.writer, None, FORK | EXEC | SYSGOOD | EXITKILL)
-        while self.go_on_to(EVENT_EXEC, EVENT_FORK) != EVENT_EXEC:
-            self.helper = self.forked()
-            ptrace(DETACH, self.helper)
+        self.helper = self.next_child()
+        if hold_helper:
+            return
+        ptrace(DETACH, self.helper)
+        self.go_on_to(EVENT_EXEC)
         self.child = self.next_child()
 
     def go_on_to(self, *events):
@@ -157,7 +162,7 @@ class Traced:
 
     def end(self):
         """Ends what is left of it."""
-        for pid in (self.child, self.writer):
+        for pid in filter(None, (self.child, self.writer)):
             try:
                 os.kill(pid, signal.SIGKILL)
                 while wait_stop(pid) is not None:
@@ -171,6 +176,12 @@ class Traced:
 
     def __exit__(self, *_):
         self.end()
+
+
+def call_of(pid):
+    """The one that it waits in, or None."""
+    number = Path(f"/proc/{pid}/syscall").read_text(encoding="ascii").split()[0]
+    return call_name(int(number)) if number.isdigit() else None
 
 
 def is_there(pid):

@@ -122,7 +122,7 @@ void holders_find(struct holders *holders)
 	const struct dirent *entry;
 	struct process process;
 
-	*holders = (struct holders){ .hint = "this /proc does not show them: hidepid is set, or they are another container's" };
+	*holders = (struct holders){ .hint = "this /proc does not show them: hidepid is set, or they are another container's, or still ending" };
 	while (folder != NULL && (entry = readdir(folder)) != NULL) {
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_other_capture(entry->d_name, &process))
 			continue;
