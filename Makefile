@@ -216,7 +216,7 @@ check-unprivileged:
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/test_unit.py tests/test_rooms.py tests/test_lint.py \
 		tests/test_contributing.py tests/packaging/test_man.py
 
-# On every kernel that Debian's suites hold, and on arm64, in emulated machines: some three hours. As
+# On every kernel that Debian's suites hold, and on arm64, in emulated machines: about an hour. As
 # root; KERNELS="6.12 arm64" for those whose names contain one of these words, JOBS="basic theft" for
 # some of the tests. What was found when: KERNELS.md.
 check-kernels:
