@@ -112,17 +112,16 @@ def moments(pid):
 class Traced:
     """
     A capture whose writer stands still as it has forked its first child, which stands at its first instruction.
-    With hold_helper, one that is about to have a writer: it has forked the helper, which stands there.
+    With hold_helper, one that is about to become the writer: its child is the helper.
     """
 
     def __init__(self, argv, namespace, hold_helper=False, **options):
         # As root, whose tracing takes no capability away.
         self.process = spawn(argv, namespace, root_prepare=lambda: ptrace(TRACEME, 0), **options)
         self.writer = self.process.pid
-        self.child = self.helper = None
         assert wait_stop(self.writer) == (signal.SIGTRAP, 0)
         ptrace(SETOPTIONS, self.writer, None, FORK | EXEC | SYSGOOD | EXITKILL)
-        self.helper = self.next_child()
+        self.child = self.helper = self.next_child()
         if hold_helper:
             return
         ptrace(DETACH, self.helper)
@@ -162,7 +161,7 @@ class Traced:
 
     def end(self):
         """Ends what is left of it."""
-        for pid in filter(None, (self.child, self.writer)):
+        for pid in (self.child, self.writer):
             try:
                 os.kill(pid, signal.SIGKILL)
                 while wait_stop(pid) is not None:
