@@ -14,9 +14,9 @@ import time
 import pytest
 
 from e2e.traffic import Sender, ethernet
+from hostile.tracer import call_of
 from support import USER, full_pipe, ip, read_pcap, wait_until
 
-POLL = ("7", "271") if os.uname().machine == "x86_64" else ("73",)  # numbers of poll() and ppoll()
 FRAME = ethernet(0x88B5, b"held".ljust(46))
 
 
@@ -104,9 +104,8 @@ def wake_ups(process):
 def sleeps(process):
     """It waits for events, and for a while none has come: it has started."""
     for _ in range(5):
-        with open(f"/proc/{process.pid}/syscall", encoding="ascii") as call:
-            if call.read().split()[0] not in POLL:
-                return False
+        if call_of(process.pid) not in ("poll", "ppoll"):
+            return False
         time.sleep(0.02)
     return True
 
