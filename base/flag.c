@@ -25,6 +25,44 @@ int flag_reject(const char *message, const char *flag, const char *value)
 	return -1;
 }
 
+int flag_reject_value(const struct flag *flag, const char *value)
+{
+	char name[32], message[160];
+
+	snprintf(name, sizeof name, "-%s", flag->name);
+	switch (flag->kind) {
+	case FLAG_TEXT:
+		snprintf(message, sizeof message, "expected %llu to %llu characters",
+			 (unsigned long long)flag->least, (unsigned long long)flag->most);
+		break;
+	case FLAG_NUMBER:
+		snprintf(message, sizeof message,
+			 flag->most == UINT64_MAX ? "expected a whole number of at least %llu" :
+						    "expected a whole number from %llu to %llu",
+			 (unsigned long long)flag->least, (unsigned long long)flag->most);
+		break;
+	case FLAG_SIZE:
+		snprintf(message, sizeof message,
+			 flag->most == UINT64_MAX ? "expected a whole number of at least %lluk, such as 500k, 2M or 1G" :
+						    "expected a whole number from %lluk to %lluM, such as 500k or 2M",
+			 (unsigned long long)flag->least >> 10, (unsigned long long)flag->most >> 20);
+		break;
+	case FLAG_DURATION:
+		snprintf(message, sizeof message,
+			 flag->most < INT64_MAX ? "expected a duration from %llums to %llus, such as 500ms or 10s" :
+			 flag->least > 1	? "expected a duration of at least %llums, such as 500ms or 10s" :
+						  "expected a duration above 0, such as 30s, 5m or 1h30m",
+			 (unsigned long long)flag->least / 1000000, (unsigned long long)flag->most / 1000000000);
+		break;
+	case FLAG_CHOICE:
+		snprintf(message, sizeof message, "expected one of %s", flag->value);
+		break;
+	default:
+		snprintf(message, sizeof message, "expected true or false, or no value");
+	}
+	return flag_reject(message, name, value);
+}
+
 static const struct flag *find(const struct flag_table *table, const char *name, size_t length)
 {
 	for (size_t i = 0; i < table->count; i++)

@@ -48,6 +48,9 @@ void flag_print_table(const struct flag_table *table);
 /* One ERROR line: what is wrong with the value of a flag. Returns -1. */
 int flag_reject(const char *message, const char *flag, const char *value);
 
+/* The same for a value that was not understood or is out of range: what is expected. */
+int flag_reject_value(const struct flag *flag, const char *value);
+
 /* Reads the flag at argv[*next], which moves past it and its value. Returns 0, or -1, logged: it lacks its value. */
 int flag_read(const struct flag_table *table, char *const *argv, int *next, struct flag_word *word);
 

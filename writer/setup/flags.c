@@ -108,44 +108,6 @@ void flags_report(const struct options *options)
 	log_record(LOG_DEBUG, "parsed flags", fields);
 }
 
-/* "expected ..." for a flag whose value was not understood or is out of range. */
-static int reject_value(const struct flag *flag, const char *value)
-{
-	char name[32], message[160];
-
-	snprintf(name, sizeof name, "-%s", flag->name);
-	switch (flag->kind) {
-	case FLAG_TEXT:
-		snprintf(message, sizeof message, "expected %llu to %llu characters",
-			 (unsigned long long)flag->least, (unsigned long long)flag->most);
-		break;
-	case FLAG_NUMBER:
-		snprintf(message, sizeof message,
-			 flag->most == UINT64_MAX ? "expected a whole number of at least %llu" :
-						    "expected a whole number from %llu to %llu",
-			 (unsigned long long)flag->least, (unsigned long long)flag->most);
-		break;
-	case FLAG_SIZE:
-		snprintf(message, sizeof message,
-			 flag->most == UINT64_MAX ? "expected a whole number of at least %lluk, such as 500k, 2M or 1G" :
-						    "expected a whole number from %lluk to %lluM, such as 500k or 2M",
-			 (unsigned long long)flag->least >> 10, (unsigned long long)flag->most >> 20);
-		break;
-	case FLAG_DURATION:
-		snprintf(message, sizeof message,
-			 flag->least > 1 ? "expected a duration of at least %llums, such as 500ms or 10s" :
-					   "expected a duration above 0, such as 30s, 5m or 1h30m",
-			 (unsigned long long)flag->least / 1000000);
-		break;
-	case FLAG_CHOICE:
-		snprintf(message, sizeof message, "expected one of %s", flag->value);
-		break;
-	default:
-		snprintf(message, sizeof message, "expected true or false, or no value");
-	}
-	return flag_reject(message, name, value);
-}
-
 /* strconv.ParseBool's words. Returns 0, or -1. */
 static int parse_boolean(const char *text, bool *value)
 {
@@ -179,7 +141,7 @@ static int store_quantity(const struct flag *flag, const char *text, uint64_t *f
 	uint64_t value;
 
 	if (flag_parse_quantity(flag, text, &value) != 0)
-		return reject_value(flag, text);
+		return flag_reject_value(flag, text);
 	*field = value;
 	return 0;
 }
@@ -189,7 +151,7 @@ static int store_boolean(const struct flag *flag, const char *text, bool *field)
 	bool value;
 
 	if (parse_boolean(text, &value) != 0)
-		return reject_value(flag, text);
+		return flag_reject_value(flag, text);
 	*field = value == (flag->kind == FLAG_ON);
 	return 0;
 }
@@ -199,7 +161,7 @@ static int store_wish(const struct flag *flag, const char *text, enum wish *fiel
 	bool value;
 
 	if (parse_boolean(text, &value) != 0)
-		return reject_value(flag, text);
+		return flag_reject_value(flag, text);
 	*field = value ? WISH_YES : WISH_NO;
 	return 0;
 }
@@ -213,7 +175,7 @@ static int store_text(const struct flag *flag, struct options *options, const ch
 	if (!is_interface && options->filter[0] != '\0')
 		return flag_reject("filter given twice by -filter, join the two into one", "-filter", text);
 	if (length < flag->least || length > flag->most)
-		return reject_value(flag, length > 64 ? "(too long)" : text);
+		return flag_reject_value(flag, length > 64 ? "(too long)" : text);
 	if (is_interface)
 		options->interface = text;
 	else
@@ -234,7 +196,7 @@ static int store(const struct flag *flag, struct options *options, const char *t
 	case FLAG_WISH:
 		return store_wish(flag, text, field);
 	case FLAG_CHOICE:
-		return parse_choice(flag->value, text, field) != 0 ? reject_value(flag, text) : 0;
+		return parse_choice(flag->value, text, field) != 0 ? flag_reject_value(flag, text) : 0;
 	default:
 		return store_quantity(flag, text, field);
 	}
