@@ -246,6 +246,9 @@ static enum reader_result take_block(struct reader *reader, uint32_t type, const
 		return take_interface(reader, block, length);
 	case BLOCK_INTERFACE_STATISTICS:
 		return take_statistics(reader, block, length);
+	case BLOCK_PACKET:
+	case BLOCK_SIMPLE_PACKET:
+		return reader_bad(reader, "a packet block of an old kind, or one without a time");
 	default:
 		return READER_NOTHING;
 	}

@@ -433,12 +433,23 @@ static void other_blocks_are_passed_over(void **state)
 	a_described_file();
 	at = begin_block(BLOCK_NAME_RESOLUTION);
 	end_block(at);
-	at = begin_block(3); /* a simple packet, which has no time */
-	u64(0);
-	end_block(at);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		assert_int_equal(next(), i == 1 ? READER_INTERFACE : READER_NOTHING);
 	assert_int_equal(start, length);
+}
+
+static void packets_that_cannot_be_put_in_order_are_refused(void **state)
+{
+	(void)state;
+	for (uint32_t type = BLOCK_PACKET; type <= BLOCK_SIMPLE_PACKET; type++) {
+		size_t at;
+		begin(state);
+		a_described_file();
+		at = begin_block(type);
+		u64(0);
+		end_block(at);
+		assert_bad("a packet block of an old kind, or one without a time");
+	}
 }
 
 int main(void)
@@ -458,6 +469,7 @@ int main(void)
 		cmocka_unit_test_setup(options_that_lie_end_there, begin),
 		cmocka_unit_test_setup(too_many_interfaces_are_refused, begin),
 		cmocka_unit_test_setup(other_blocks_are_passed_over, begin),
+		cmocka_unit_test_setup(packets_that_cannot_be_put_in_order_are_refused, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
