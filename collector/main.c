@@ -63,7 +63,7 @@ static void move(int *fd, int number)
 /* A terminal's signals are for the other process: this one ends when all that came is written. */
 static void ignore_signals(void)
 {
-	static const int IGNORED[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP };
+	static const int IGNORED[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGXFSZ };
 
 	for (size_t i = 0; i < sizeof IGNORED / sizeof *IGNORED; i++)
 		signal(IGNORED[i], SIG_IGN);
@@ -192,7 +192,7 @@ static int collect(const struct collect_options *options, const struct targets *
 	if (uname(&system) != 0)
 		return fail("uname", strerror(errno));
 	snprintf(system_text, sizeof system_text, "%s %s", system.sysname, system.release);
-	merger_options.shows_progress = shows_progress(output);
+	merger_options.shows_progress = !options->no_progress && shows_progress(output);
 	merger_options.tells_failures = options->fifo != NULL;
 	merger = start_merger(&merger_options, output, &desk.control);
 	if (merger < 0)
@@ -256,7 +256,7 @@ int main(int argc, char **argv)
 {
 	static struct collect_options options;
 	struct targets targets = { 0 };
-	int status;
+	int status, found;
 
 	if (!has_standard_descriptors())
 		return EXIT_FAILED;
@@ -267,7 +267,10 @@ int main(int argc, char **argv)
 	status = EXIT_FAILED;
 	if (options.verbose)
 		log_enable_debug();
-	if (targets_find(&targets, &options) == 0)
+	found = targets_find(&targets, &options);
+	if (found == TARGETS_REJECTED)
+		status = EXIT_USAGE;
+	else if (found == 0)
 		status = settle_memory(&options, &targets) != 0		     ? EXIT_USAGE :
 			 make_room_for_descriptors(&targets) != 0 ? EXIT_FAILED :
 								    collect(&options, &targets);

@@ -13,14 +13,18 @@
 #define WIRE_INTERFACE_SIZE 64
 #define WIRE_DESCRIPTION_SIZE 128
 #define WIRE_ADDRESS_SIZE 16
+#define WIRE_STREAM_SIZE (WIRE_NAME_SIZE + WIRE_INTERFACE_SIZE + 1) /* "shop/0 lo": name and interface */
 #define WIRE_FDS_MOST 2
 
 enum order_kind {
 	ORDER_STREAM, /* a command was started: fds are its stdout and stderr, which do not block */
 	ORDER_FILE,   /* the next file; without an fd there is none */
 	ORDER_GONE,   /* the command has ended: what keeps its stdout open now is somebody else */
+	ORDER_AGAIN,  /* it ended and will be started again: tell of it */
+	ORDER_LOST,   /* it ended for good while others go on: tell of it */
 	ORDER_STOP,   /* streams are ending: no more files are begun for the time that goes by */
 	ORDER_FINISH, /* write what came, tell of it, and end */
+	ORDER_HURRY,  /* the same, but do not wait long for a slow reader of the output */
 };
 
 struct order {
@@ -60,8 +64,8 @@ int wire_pair(int pair[2]);
 /* Returns 0, or -1 with errno if nobody is there. */
 int wire_send_order(int fd, const struct order *order, const int *fds, size_t fd_count);
 
-/* Whoever is gone is seen when orders are read. */
-void wire_send_report(int fd, enum report_kind kind, size_t stream, enum ending ending);
+/* Of so many bytes of reports, what is taken now. Returns their number. Whoever is gone is seen when orders are read. */
+size_t wire_send_reports(int fd, const void *reports, size_t length);
 
 /* Waits for a whole one. Returns 1, 0 at the end, or -1. fds that did not come are -1; they are the caller's. */
 int wire_receive_order(int fd, struct order *order, int fds[WIRE_FDS_MOST]);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "collector/wire.h"
@@ -27,6 +29,7 @@ void capture_open(struct capture *capture, const struct target *target, const st
 		.command = { .in = -1, .out = -1, .err = -1 },
 		.dialect = remote_first_dialect(options->remote != NULL ? options->remote : REMOTE_DEFAULT)
 	};
+	snprintf(capture->name, sizeof capture->name, "%s %s", target->name, target->interface);
 }
 
 /* Returns NULL, or what keeps it from being said. */
@@ -46,14 +49,32 @@ static const char *make_words(const struct capture *capture, const struct collec
 static void end_capture(struct capture *capture)
 {
 	capture->state = CAPTURE_ENDED;
-	capture->next_kill_ms = 0;
+	capture->next_kill_ms = capture->silence_ms = 0;
 }
 
 /* It never began, and will not. */
 static void fail(struct capture *capture, const char *message, const char *what)
 {
-	notice(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("stream", capture->target->name), LOG_TEXT("reason", what)));
+	notice(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("stream", capture->name), LOG_TEXT("reason", what)));
 	end_capture(capture);
+}
+
+static void tell_command(const struct capture *capture, const struct words *words)
+{
+	static char line[WORDS_BYTES];
+
+	if (words_quote(words, line, sizeof line) == 0)
+		notice(LOG_DEBUG, "starting a command", LOG_FIELDS(LOG_TEXT("stream", capture->name), LOG_TEXT("command", line)));
+}
+
+static void tell_status(const struct capture *capture, int status)
+{
+	if (WIFSIGNALED(status))
+		notice(LOG_DEBUG, "a command ended", LOG_FIELDS(LOG_TEXT("stream", capture->name),
+								  LOG_TEXT("signal", strsignal(WTERMSIG(status)))));
+	else
+		notice(LOG_DEBUG, "a command ended", LOG_FIELDS(LOG_TEXT("stream", capture->name),
+								  LOG_NUMBER("status", (uint64_t)WEXITSTATUS(status))));
 }
 
 int capture_start(struct capture *capture, const struct collect_options *options)
@@ -65,6 +86,7 @@ int capture_start(struct capture *capture, const struct collect_options *options
 		fail(capture, "the program at the other end cannot make this capture", failure);
 		return -1;
 	}
+	tell_command(capture, &words);
 	if (command_start(&capture->command, words.word) != 0) {
 		fail(capture, "cannot start a command", strerror(errno));
 		return -1;
@@ -73,6 +95,7 @@ int capture_start(struct capture *capture, const struct collect_options *options
 	capture->command_ended = capture->stream_ended = false;
 	capture->ended_ms = capture->next_kill_ms = 0;
 	capture->started_ms = clock_ms();
+	capture->silence_ms = capture->started_ms + START_LIMIT_MS;
 	return 0;
 }
 
@@ -86,7 +109,7 @@ void capture_stream_began(struct capture *capture)
 	if (capture->state == CAPTURE_STARTS)
 		capture->state = CAPTURE_RUNS;
 	capture->has_begun = true;
-	capture->failures = 0;
+	capture->silence_ms = 0;
 }
 
 /* A stream that ended leaves its command some time, one whose command ended is given some. */
@@ -125,7 +148,7 @@ void capture_look(struct capture *capture)
 static void restart(struct capture *capture, int64_t wait_ms)
 {
 	capture->state = CAPTURE_WAITS;
-	capture->next_kill_ms = 0;
+	capture->next_kill_ms = capture->silence_ms = 0;
 	capture->not_before_ms = clock_ms() + wait_ms;
 }
 
@@ -149,30 +172,33 @@ static void step_down(struct capture *capture)
 
 static void start_again(struct capture *capture)
 {
+	if (capture->has_begun && clock_ms() - capture->started_ms >= BACK_OFF_MOST_MS)
+		capture->failures = 0;
 	capture->failures++;
-	notice(LOG_INFO, "a capture ended, it is started again", LOG_FIELDS(LOG_TEXT("stream", capture->target->name)));
 	restart(capture, back_off(capture));
 }
 
-void capture_conclude(struct capture *capture, const struct collect_options *options, bool is_stopping)
+bool capture_conclude(struct capture *capture, const struct collect_options *options, bool is_stopping)
 {
 	const bool is_first_failure = capture->ending == ENDING_NOTHING && !capture->has_begun && capture->failures == 0;
 
 	if (!is_started(capture) || !capture->command_ended || !capture->stream_ended)
-		return;
-	command_reap(&capture->command);
+		return false;
+	tell_status(capture, command_reap(&capture->command));
 	if (!is_stopping && capture->ending == ENDING_REFUSED)
 		step_down(capture);
 	else if (!is_stopping && (options->reconnect || (is_first_failure && via_is_cf(options))))
 		start_again(capture);
 	else
 		end_capture(capture);
+	return true;
 }
 
 void capture_ask_to_end(struct capture *capture, const struct collect_options *options, int64_t now_ms)
 {
 	if (capture->state == CAPTURE_WAITS) {
-		notice(LOG_WARN, "this capture was not started", LOG_FIELDS(LOG_TEXT("stream", capture->target->name)));
+		notice(LOG_WARN, capture->has_begun ? "this capture was not started again" : "this capture was not started",
+		       LOG_FIELDS(LOG_TEXT("stream", capture->name)));
 		end_capture(capture);
 	}
 	if (capture->state == CAPTURE_ENDED)
@@ -183,6 +209,14 @@ void capture_ask_to_end(struct capture *capture, const struct collect_options *o
 		command_signal(&capture->command, SIGINT);
 	capture->next_kill_ms = now_ms + STOP_LIMIT_MS;
 	capture->next_signal = SIGTERM;
+}
+
+void capture_look_at_silence(struct capture *capture, int64_t now_ms)
+{
+	if (capture->silence_ms == 0 || now_ms < capture->silence_ms)
+		return;
+	capture->silence_ms = 0;
+	notice(LOG_WARN, "nothing has come of a capture yet, it is waited for", LOG_FIELDS(LOG_TEXT("stream", capture->name)));
 }
 
 bool capture_press(struct capture *capture, int64_t now_ms)

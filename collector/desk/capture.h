@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/wire.h"
 #include "command.h"
 #include "flags.h"
 #include "remote.h"
@@ -19,6 +20,7 @@ enum capture_state {
 
 struct capture {
 	const struct target *target;
+	char name[WIRE_STREAM_SIZE];
 	enum capture_state state;
 	enum dialect dialect;
 	struct command command;
@@ -28,6 +30,7 @@ struct capture {
 	unsigned int failures; /* one after the other */
 	int64_t not_before_ms;
 	int64_t started_ms;
+	int64_t silence_ms;   /* when it is told that nothing has come; 0: never, or something has */
 	int64_t ended_ms;     /* when the first of command and stream ended; 0: neither */
 	int64_t next_kill_ms; /* 0: there is nothing to be ended */
 	int next_signal;      /* then */
@@ -52,11 +55,14 @@ void capture_stream_ended(struct capture *capture, uint32_t ending);
 /* Looks whether its command has ended. */
 void capture_look(struct capture *capture);
 
-/* If its command and its stream have ended: ends it, or has it started again. */
-void capture_conclude(struct capture *capture, const struct collect_options *options, bool is_stopping);
+/* If its command and its stream have ended: ends it, or has it started again, and returns true. */
+bool capture_conclude(struct capture *capture, const struct collect_options *options, bool is_stopping);
 
 /* Ends its stdin; what does not end with it gets a signal at once, what stays gets others later. */
 void capture_ask_to_end(struct capture *capture, const struct collect_options *options, int64_t now_ms);
+
+/* Tells once of one that nothing comes of. */
+void capture_look_at_silence(struct capture *capture, int64_t now_ms);
 
 /* Sends the signal that is due. Returns true if whatever keeps its stdout open now is not its command. */
 bool capture_press(struct capture *capture, int64_t now_ms);

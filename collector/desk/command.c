@@ -101,7 +101,7 @@ bool command_has_ended(const struct command *command)
 	return waitid(P_PID, (id_t)command->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == command->pid;
 }
 
-static int reap(struct command *command)
+int command_reap(struct command *command)
 {
 	int status = 0;
 
@@ -109,11 +109,6 @@ static int reap(struct command *command)
 		continue;
 	command->pid = 0;
 	return status;
-}
-
-void command_reap(struct command *command)
-{
-	reap(command);
 }
 
 void command_end_input(struct command *command)
@@ -181,6 +176,17 @@ static bool read_answer(const struct command *command, struct answer *answer)
 	return true;
 }
 
+/* For a message. Returns it. */
+static char *make_one_line(char *text)
+{
+	size_t length = strlen(text);
+
+	while (length > 0 && text[length - 1] == '\n')
+		text[--length] = '\0';
+	for (char *at = text; (at = strchr(at, '\n')) != NULL;)
+		*at = ' ';
+	return text;
+}
 
 ssize_t command_ask(char *const *words, char *out, size_t size)
 {
@@ -197,13 +203,14 @@ ssize_t command_ask(char *const *words, char *out, size_t size)
 		command_signal(&command, SIGKILL);
 	close(command.out);
 	close(command.err);
-	status = reap(&command);
+	status = command_reap(&command);
 	out[answer.length < size ? answer.length : size - 1] = '\0';
 	answer.err[answer.err_length] = '\0';
+	make_one_line(answer.err);
 	if (!in_time)
 		return fail("a command takes too long", words[0], answer.err);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return fail("a command failed", words[0], answer.err[0] != '\0' ? answer.err : out);
+		return fail("a command failed", words[0], answer.err[0] != '\0' ? answer.err : make_one_line(out));
 	if (answer.length >= size)
 		return fail("a command's answer is too long", words[0], "");
 	return (ssize_t)answer.length;

@@ -23,7 +23,8 @@ void command_end_input(struct command *command);
 
 /* It has ended. Its number stays its own, for signals to its group, until it is reaped. */
 bool command_has_ended(const struct command *command);
-void command_reap(struct command *command);
+/* Returns its status, as waitpid() gives it. */
+int command_reap(struct command *command);
 
 /* Sends a signal to it and to all that it has started, unless they left its group. */
 void command_signal(const struct command *command, int number);

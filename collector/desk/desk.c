@@ -88,6 +88,7 @@ static void stop(struct desk *desk)
 static void end_at_once(struct desk *desk)
 {
 	desk->urgent = true;
+	order(desk, ORDER_HURRY, 0, NULL, 0);
 	for (size_t i = 0; i < desk->targets->count; i++)
 		capture_kill(&desk->captures[i]);
 }
@@ -180,6 +181,7 @@ static int next_timeout(const struct desk *desk)
 	for (size_t i = 0; i < desk->targets->count; i++) {
 		const struct capture *capture = &desk->captures[i];
 		timeout = clock_sooner(timeout, timeout_until(capture->next_kill_ms, now));
+		timeout = clock_sooner(timeout, timeout_until(capture->silence_ms, now));
 		if (capture->state == CAPTURE_WAITS)
 			timeout = clock_sooner(timeout, capture->not_before_ms > now ? timeout_until(capture->not_before_ms, now) :
 									       TICK_MS);
@@ -187,32 +189,52 @@ static int next_timeout(const struct desk *desk)
 	return timeout;
 }
 
+/* The merger knows why; what follows it for the only one left is the summary. */
+static void tell_of_end(struct desk *desk, size_t index)
+{
+	const struct capture *capture = &desk->captures[index];
+
+	if (desk->stop_ms != 0 || capture->ending == ENDING_REFUSED)
+		return;
+	if (capture->state == CAPTURE_WAITS)
+		order(desk, ORDER_AGAIN, index, NULL, 0);
+	else if (!have_all_ended(desk))
+		order(desk, ORDER_LOST, index, NULL, 0);
+}
+
 static void look_at_captures(struct desk *desk)
 {
+	const int64_t now = clock_ms();
+
 	for (size_t i = 0; i < desk->targets->count; i++) {
 		struct capture *capture = &desk->captures[i];
 		capture_look(capture);
-		capture_conclude(capture, desk->options, desk->stop_ms != 0);
-		if (capture_press(capture, clock_ms()))
+		if (capture_conclude(capture, desk->options, desk->stop_ms != 0))
+			tell_of_end(desk, i);
+		capture_look_at_silence(capture, now);
+		if (capture_press(capture, now))
 			order(desk, ORDER_GONE, i, NULL, 0);
 	}
 }
 
+static void look_at_messages(struct desk *desk, int timeout)
+{
+	struct pollfd watched[] = { { desk->signals.fd, POLLIN, 0 }, { desk->control, POLLIN, 0 } };
+
+	if (poll(watched, 2, timeout) <= 0)
+		return;
+	if (watched[0].revents != 0)
+		look_at_signals(desk);
+	if (watched[1].revents != 0)
+		take_report(desk);
+}
+
 static void turn(struct desk *desk)
 {
-	struct pollfd watched[2];
-
 	start_those_that_wait(desk);
 	if (have_all_ended(desk)) /* none could be started */
 		return;
-	watched[0] = (struct pollfd){ desk->signals.fd, POLLIN, 0 };
-	watched[1] = (struct pollfd){ desk->control, POLLIN, 0 };
-	if (poll(watched, 2, next_timeout(desk)) > 0) {
-		if (watched[0].revents != 0)
-			look_at_signals(desk);
-		if (watched[1].revents != 0)
-			take_report(desk);
-	}
+	look_at_messages(desk, next_timeout(desk));
 	if (desk->deadline_ms != 0 && desk->stop_ms == 0 && clock_ms() >= desk->deadline_ms) {
 		notice(LOG_INFO, "reached duration, stopping", LOG_NO_FIELDS);
 		stop(desk);
@@ -264,6 +286,8 @@ int desk_run(struct desk *desk)
 		}
 	}
 	order(desk, ORDER_FINISH, 0, NULL, 0);
+	while (desk->control >= 0) /* files may be full, and whoever waits may lose patience, to the last packet */
+		look_at_messages(desk, -1);
 	free(desk->captures);
 	return desk->failed ? -1 : 0;
 }

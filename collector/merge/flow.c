@@ -25,9 +25,9 @@ static bool advance(struct merger *merger, size_t index)
 	}
 	waits = stream_advance(stream, &merger->catalog, &merger->sink);
 	if (stream->began && !began) {
-		remote_text_release(&stream->text, stream->facts.name, clock_ms());
+		remote_text_release(&stream->text, stream->name, clock_ms());
 		merge_set_lives(&merger->merge, index, stream->out >= 0);
-		wire_send_report(merger->control, REPORT_BEGAN, index, ENDING_COUNT);
+		reports_put(&merger->reports, REPORT_BEGAN, index, ENDING_COUNT);
 	}
 	if (stream->out < 0 && merger->merge.streams[index].lives) /* from now on it holds nothing back */
 		merge_set_lives(&merger->merge, index, false);
@@ -37,9 +37,11 @@ static bool advance(struct merger *merger, size_t index)
 
 static void note_lag(struct merger *merger, size_t index)
 {
-	const uint64_t time = merger->streams[index].queue.reader.packet.time;
+	const uint64_t time = merger->streams[index].queue.reader.packet.time, now = clock_wall();
+	const uint64_t apart = time > now ? time - now : now - time; /* some clocks are beyond any year */
+	const int64_t lag = (int64_t)(apart < INT64_MAX ? apart : INT64_MAX - 1);
 
-	merge_lag(&merger->merge, index, (int64_t)(clock_wall() - time));
+	merge_lag(&merger->merge, index, time > now ? -lag : lag);
 }
 
 void flow_look(struct merger *merger, size_t index)
@@ -133,8 +135,8 @@ void flow_end_streams(struct merger *merger)
 		    (stream->err >= 0 && now - stream->ended_ms < TEXT_GRACE_MS))
 			continue;
 		stream_finish(stream, &merger->catalog, &merger->sink);
-		remote_text_release(&stream->text, stream->facts.name, now);
+		remote_text_release(&stream->text, stream->name, now);
 		stream->told = true;
-		wire_send_report(merger->control, REPORT_ENDED, i, stream->ending);
+		reports_put(&merger->reports, REPORT_ENDED, i, stream->ending);
 	}
 }

@@ -29,11 +29,14 @@ static void begin_stream(struct merger *merger, const struct order *order, const
 		catalog_put_name(&merger->catalog, merger->catalog.name_count - 1, &merger->sink);
 }
 
+/* None holds the others back any more. */
 static void close_streams(struct merger *merger)
 {
-	for (size_t i = 0; i < merger->options->streams; i++)
+	for (size_t i = 0; i < merger->options->streams; i++) {
 		if (merger->streams[i].out >= 0)
 			stream_close(&merger->streams[i]);
+		merge_set_lives(&merger->merge, i, false);
+	}
 }
 
 static void take_order(struct merger *merger)
@@ -58,8 +61,17 @@ static void take_order(struct merger *merger)
 	case ORDER_GONE:
 		merger->streams[order.stream].command_is_gone = true;
 		break;
+	case ORDER_AGAIN:
+	case ORDER_LOST:
+		tally_early_end(merger, &merger->streams[order.stream], order.kind == ORDER_AGAIN);
+		break;
 	case ORDER_STOP:
 		merger->stopping = true;
+		break;
+	case ORDER_HURRY:
+		merger->hurry_ms = clock_ms();
+		merger->finishing = true;
+		close_streams(merger);
 		break;
 	default:
 		merger->finishing = true; /* before their end, if the user does not want to wait for it */
@@ -79,7 +91,7 @@ static void watch(struct merger *merger, bool all)
 	struct pollfd *watched = merger->watched;
 	const bool blocked = merger->stalled_ms != 0;
 
-	watched[0] = (struct pollfd){ .fd = merger->control, .events = POLLIN };
+	watched[0] = (struct pollfd){ .fd = merger->control, .events = reports_wait(&merger->reports) ? POLLIN | POLLOUT : POLLIN };
 	watched[1] = (struct pollfd){ .fd = merger->sink.fd, .events = blocked ? POLLOUT : 0 };
 	for (size_t i = 0; i < merger->options->streams; i++) {
 		const struct stream *stream = &merger->streams[i];
@@ -104,6 +116,20 @@ static int next_timeout(const struct merger *merger, int64_t now)
 	return timeout;
 }
 
+static bool is_answered(const struct pollfd *watched)
+{
+	return watched->fd >= 0 && watched->revents != 0;
+}
+
+/* Messages are no reason to let packets wait. */
+static bool is_more_than_messages(const struct merger *merger)
+{
+	for (size_t i = 0; i < merger->options->streams; i++)
+		if (is_answered(&merger->watched[WATCHED_BEFORE + 2 * i]))
+			return true;
+	return is_answered(&merger->watched[0]) || is_answered(&merger->watched[1]);
+}
+
 /* Those that run out of packets hold the others back: they are read first, and the rest while nothing else can be done. */
 static int wait_for_something(struct merger *merger, bool more)
 {
@@ -112,19 +138,14 @@ static int wait_for_something(struct merger *merger, bool more)
 
 	watch(merger, false);
 	answered = poll(merger->watched, count, 0);
-	if (answered != 0 || more)
+	if (answered < 0 || more || is_more_than_messages(merger))
 		return answered;
 	if (!merger->all_read) {
 		merger->all_read = true; /* what is due goes out now, before anything is waited for */
-		return 0;
+		return answered;
 	}
 	watch(merger, true);
 	return poll(merger->watched, count, next_timeout(merger, clock_ms()));
-}
-
-static bool is_answered(const struct pollfd *watched)
-{
-	return watched->fd >= 0 && watched->revents != 0;
 }
 
 static void read_streams(struct merger *merger)
@@ -142,11 +163,17 @@ static void read_streams(struct merger *merger)
 	}
 }
 
-/* A pipe's reader that went away shows without a write. */
+/* The reader of a pipe or socket that went away shows without a write. */
 static void look_at_reader(struct merger *merger)
 {
-	if (is_answered(&merger->watched[1]) && (merger->watched[1].revents & POLLERR) != 0)
+	if (is_answered(&merger->watched[1]) && (merger->watched[1].revents & (POLLERR | POLLHUP)) != 0)
 		output_reader_is_gone(merger);
+}
+
+static bool is_waited_for(const struct merger *merger, int64_t now_ms)
+{
+	return (merger->stalled_ms == 0 || now_ms - merger->stalled_ms < PATIENCE_MS) &&
+	       (merger->hurry_ms == 0 || now_ms - merger->hurry_ms < PATIENCE_MS);
 }
 
 /* All that came is written, or the reader of the output takes nothing any more. */
@@ -154,10 +181,12 @@ static bool is_over(struct merger *merger, int64_t now_ms)
 {
 	if (!merger->finishing)
 		return false;
+	if (!is_waited_for(merger, now_ms))
+		return true;
 	for (size_t i = 0; i < merger->options->streams; i++)
 		if (merger->streams[i].ended_ms != 0 && !merger->streams[i].told)
-			return merger->stalled_ms != 0 && now_ms - merger->stalled_ms >= PATIENCE_MS;
-	return sink_is_written(&merger->sink) || (merger->stalled_ms != 0 && now_ms - merger->stalled_ms >= PATIENCE_MS);
+			return false;
+	return sink_is_written(&merger->sink);
 }
 
 static void turn(struct merger *merger)
@@ -170,11 +199,12 @@ static void turn(struct merger *merger)
 	flow_end_streams(merger);
 	output_look_at_time(merger, now);
 	output_write(merger);
+	reports_send(&merger->reports, merger->control);
 	tally_progress(merger, now);
 	if (wait_for_something(merger, more) < 0)
 		return;
 	look_at_reader(merger);
-	if (is_answered(&merger->watched[0]))
+	if ((merger->watched[0].revents & ~POLLOUT) != 0 && merger->watched[0].fd >= 0)
 		take_order(merger);
 	read_streams(merger);
 }
@@ -199,7 +229,7 @@ static int open_all(struct merger *merger, int output)
 	merger->streams = calloc(options->streams, sizeof *merger->streams);
 	merger->watched = calloc(WATCHED_BEFORE + 2 * options->streams, sizeof *merger->watched);
 	if (merger->streams == NULL || merger->watched == NULL ||
-	    merge_open(&merger->merge, options->streams, window_ms) != 0 || sink_open(&merger->sink, output) != 0 ||
+	    reports_open(&merger->reports, options->streams) != 0 || merge_open(&merger->merge, options->streams, window_ms) != 0 || sink_open(&merger->sink, output) != 0 ||
 	    catalog_open(&merger->catalog, options->streams, options->system, options->application) != 0)
 		return -1;
 	for (size_t i = 0; i < options->streams; i++)
@@ -216,6 +246,7 @@ static void close_all(struct merger *merger)
 	free(merger->watched);
 	free(merger->sink.bytes);
 	merge_close(&merger->merge);
+	reports_close(&merger->reports);
 	catalog_close(&merger->catalog);
 }
 

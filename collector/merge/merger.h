@@ -11,6 +11,7 @@
 
 #include "catalog.h"
 #include "merge.h"
+#include "reports.h"
 #include "sink.h"
 #include "stream.h"
 
@@ -35,6 +36,7 @@ struct pollfd;
 struct merger {
 	const struct merger_options *options;
 	int control;
+	struct reports reports; /* on their way to its other end */
 	struct merge merge;
 	struct stream *streams;
 	struct catalog catalog;
@@ -49,6 +51,7 @@ struct merger {
 	bool closed;            /* no packet is written any more */
 	bool output_failed;
 	bool stopping, finishing;
+	int64_t hurry_ms;       /* since when a slow reader of the output is not waited for long; 0: it is */
 	int64_t stalled_ms;     /* when the output began to take nothing; 0: it takes */
 	int64_t told_ms;        /* progress, as the next */
 	uint64_t told_packets;

@@ -22,14 +22,14 @@ static void judge_output(struct merger *merger, enum sink_result result)
 {
 	if (result == SINK_READER_GONE) {
 		log_record(LOG_INFO, "the reader of the output is gone, stopping", LOG_NO_FIELDS);
-		wire_send_report(merger->control, REPORT_READER_GONE, 0, ENDING_COUNT);
+		reports_put(&merger->reports, REPORT_READER_GONE, 0, ENDING_COUNT);
 		end_output(merger);
 	} else if (result == SINK_FAILED) {
 		log_record(LOG_ERROR, "cannot write the output",
 			   LOG_FIELDS(LOG_TEXT("error", strerror(merger->sink.error))));
 		if (!sink_give_up(&merger->sink))
 			log_record(LOG_WARN, "the output ends in the middle of a block", LOG_NO_FIELDS);
-		wire_send_report(merger->control, REPORT_FAILED, 0, ENDING_COUNT);
+		reports_put(&merger->reports, REPORT_FAILED, 0, ENDING_COUNT);
 		merger->output_failed = true;
 		end_output(merger);
 	}
@@ -49,11 +49,12 @@ static void change_file(struct merger *merger)
 	if (merger->sink.discards)
 		return;
 	merger->file_is_wanted = true;
-	wire_send_report(merger->control, REPORT_FILE_WANTED, 0, ENDING_COUNT);
+	reports_put(&merger->reports, REPORT_FILE_WANTED, 0, ENDING_COUNT);
 }
 
 void output_write(struct merger *merger)
 {
+	const size_t done = merger->sink.done;
 	enum sink_result result;
 
 	if (merger->file_is_wanted)
@@ -61,7 +62,7 @@ void output_write(struct merger *merger)
 	result = sink_write(&merger->sink);
 	if (result == SINK_OK)
 		merger->stalled_ms = 0;
-	else if (merger->stalled_ms == 0)
+	else if (merger->stalled_ms == 0 || merger->sink.done > done)
 		merger->stalled_ms = clock_ms();
 	judge_output(merger, result);
 	change_file(merger);
@@ -116,7 +117,7 @@ void output_keep_file(struct merger *merger)
 void output_close(struct merger *merger)
 {
 	merger->closed = true;
-	wire_send_report(merger->control, REPORT_ENOUGH, 0, ENDING_COUNT);
+	reports_put(&merger->reports, REPORT_ENOUGH, 0, ENDING_COUNT);
 }
 
 /* Room for how each interface ends is left. */

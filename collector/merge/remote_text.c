@@ -18,20 +18,30 @@ void remote_text_begin(struct remote_text *text)
 	text->length = text->judged = 0;
 	text->is_held = true;
 	text->refused = false;
-	text->packets = UINT64_MAX;
+	text->packets = text->dropped = UINT64_MAX;
 	text->last[0] = text->error[0] = '\0';
 }
 
-/* As cf-pcap and the platform's tool end, and as tcpdump does. */
-static void take_packets(struct remote_text *text, const char *line)
+/* A number behind these words. */
+static void take_number(uint64_t *number, const char *line, const char *before)
 {
-	static const char BEFORE[] = " packets=", AFTER[] = " packets captured", SUMMARY[] = "stopped capture";
-	const char *found = strstr(line, SUMMARY) != NULL ? strstr(line, BEFORE) : NULL;
+	const char *found = strstr(line, before);
 
 	if (found != NULL)
-		text->packets = strtoull(found + sizeof BEFORE - 1, NULL, 10);
-	else if (strstr(line, AFTER) != NULL)
+		*number = strtoull(found + strlen(before), NULL, 10);
+}
+
+/* As cf-pcap and the platform's tool end, and as tcpdump does: "1 packet captured". */
+static void take_counts(struct remote_text *text, const char *line)
+{
+	if (strstr(line, "stopped capture") != NULL) {
+		take_number(&text->packets, line, " packets=");
+		take_number(&text->dropped, line, " dropped=");
+	} else if (strstr(line, " packets captured") != NULL || strstr(line, " packet captured") != NULL) {
 		text->packets = strtoull(line, NULL, 10);
+	} else if (strstr(line, " packets dropped by kernel") != NULL || strstr(line, " packet dropped by kernel") != NULL) {
+		text->dropped = strtoull(line, NULL, 10);
+	}
 }
 
 static void take_error(struct remote_text *text, const char *line)
@@ -43,14 +53,26 @@ static void take_error(struct remote_text *text, const char *line)
 		snprintf(text->error, sizeof text->error, "%.*s", (int)sizeof text->error - 1, found + sizeof LEVEL - 1);
 }
 
+/* As the last lines of tcpdump's errors do. */
+static bool continues(const char *line)
+{
+	return *line == ' ' || *line == '\t' || *line == '(';
+}
+
 static void judge(struct remote_text *text, const char *line)
 {
 	for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++)
 		text->refused |= strstr(line, REFUSALS[i]) != NULL;
-	take_packets(text, line);
+	take_counts(text, line);
 	take_error(text, line);
-	if (*line != '\0')
+	if (*line != '\0' && (text->last[0] == '\0' || !continues(line)))
 		snprintf(text->last, sizeof text->last, "%.*s", (int)sizeof text->last - 1, line);
+}
+
+/* A message of a cf-pcap keeps its level, but for errors: those here are of the whole. */
+static enum log_level level_of(const char *line)
+{
+	return strstr(line, " level=ERROR msg=") != NULL || strstr(line, " level=WARN msg=") != NULL ? LOG_WARN : LOG_INFO;
 }
 
 static void relay(struct remote_text *text, const char *line, const char *stream, int64_t now_ms)
@@ -62,7 +84,7 @@ static void relay(struct remote_text *text, const char *line, const char *stream
 		text->lines = 0;
 	}
 	if (text->lines++ < REMOTE_TEXT_LINES_A_SECOND)
-		log_record(LOG_INFO, "remote message", LOG_FIELDS(LOG_TEXT("stream", stream), LOG_TEXT("text", line)));
+		log_record(level_of(line), "remote message", LOG_FIELDS(LOG_TEXT("stream", stream), LOG_TEXT("text", line)));
 	else
 		text->left_out++;
 }

@@ -19,6 +19,7 @@ struct remote_text {
 	bool is_held;
 	bool refused;       /* it does not know a flag */
 	uint64_t packets;   /* that it says to have written; UINT64_MAX: it has not said */
+	uint64_t dropped;   /* the same, that its kernel dropped */
 	char last[256];     /* line that was not empty */
 	char error[256];    /* what the last ERROR line of a cf-pcap says, "" if there was none */
 	int64_t second;     /* of the lines that were counted */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "formats/pcapng_codes.h"
 
 #define BIT(interface) (UINT64_C(1) << (interface)) /* of READER_INTERFACES_MOST */
 #define READ_MOST (64u << 10) /* what a pipe holds; more at once would only leave the processor's cache */
@@ -20,6 +21,15 @@ int stream_open(struct stream *stream, size_t size, int64_t grain_ms)
 	return queue_open(&stream->queue, size, grain_ms);
 }
 
+/* Its interfaces are numbered from 0 on, and counted anew. */
+static void begin_section(struct stream *stream)
+{
+	stream->numbered = 0;
+	stream->finals = 0;
+	stream->dropped_before = stream->dropped;
+	memset(stream->dropped_of, 0, sizeof stream->dropped_of);
+}
+
 void stream_start(struct stream *stream, const struct order *order, int out, int err)
 {
 	if (stream->err >= 0) /* somebody else has held it open since the command ended */
@@ -27,11 +37,10 @@ void stream_start(struct stream *stream, const struct order *order, int out, int
 	stream->out = out;
 	stream->err = err;
 	stream->facts = *order;
+	snprintf(stream->name, sizeof stream->name, "%s %s", order->name, order->interface);
 	stream->starts += stream->began; /* one that was refused does not count */
 	queue_restart(&stream->queue);
 	remote_text_begin(&stream->text);
-	stream->numbered = 0;
-	stream->finals = 0;
 	stream->unfinished = false;
 	stream->attempt_packets = stream->came = 0;
 	stream->began = stream->told = stream->command_is_gone = false;
@@ -41,7 +50,7 @@ void stream_start(struct stream *stream, const struct order *order, int out, int
 	stream->broken = NULL;
 	if (!stream->was_broken)
 		stream->why[0] = '\0';
-	stream->dropped_before = stream->dropped;
+	begin_section(stream);
 }
 
 void stream_close(struct stream *stream)
@@ -82,11 +91,11 @@ void stream_receive_text(struct stream *stream, int64_t now_ms)
 	const ssize_t count = read(stream->err, at, room);
 
 	if (count > 0) {
-		remote_text_received(&stream->text, (size_t)count, stream->facts.name, now_ms);
+		remote_text_received(&stream->text, (size_t)count, stream->name, now_ms);
 	} else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
 		close(stream->err);
 		stream->err = -1;
-		remote_text_end(&stream->text, stream->facts.name, now_ms);
+		remote_text_end(&stream->text, stream->name, now_ms);
 	}
 }
 
@@ -103,11 +112,6 @@ static const char *take_interface(struct stream *stream, struct catalog *catalog
 	const struct reader_interface *interface = &stream->queue.reader.interface;
 	long number;
 
-	if (interface->number == 0) { /* of a new section */
-		stream->unfinished |= stream->numbered > 0 && !has_all_finals(stream);
-		stream->numbered = 0;
-		stream->finals = 0;
-	}
 	number = catalog_add(catalog, &origin, interface);
 	if (number < 0)
 		return "more interfaces than one stream may have";
@@ -134,8 +138,12 @@ static void take_statistics(struct stream *stream, struct catalog *catalog, stru
 {
 	const struct reader_statistics *from = &stream->queue.reader.statistics;
 
-	if (from->dropped != FORMAT_UNKNOWN)
-		stream->dropped = stream->dropped_before + from->dropped;
+	if (from->dropped != FORMAT_UNKNOWN) {
+		stream->dropped_of[from->interface] = from->dropped;
+		stream->dropped = stream->dropped_before;
+		for (uint32_t i = 0; i < stream->numbered; i++)
+			stream->dropped += stream->dropped_of[i];
+	}
 	if (from->final && (stream->finals & BIT(from->interface)) == 0) { /* one is enough: no stream fills a disk with them */
 		stream->finals |= BIT(from->interface);
 		put_statistics(stream, catalog, sink);
@@ -163,9 +171,20 @@ static bool is_whole(const struct stream *stream)
 	return !stream->unfinished && has_all_finals(stream);
 }
 
+/* What waits is text of somebody's behind the end of the capture: no block begins like it. */
+static bool is_text_behind(const struct stream *stream)
+{
+	static const uint8_t SECTION[] = { 0x0a, 0x0d, 0x0d };
+	const uint8_t *bytes = stream->queue.bytes + stream->queue.begin;
+	const size_t length = queue_length(&stream->queue);
+
+	return is_whole(stream) && length > 0 && bytes[0] > BLOCK_ENHANCED_PACKET &&
+	       (length == 1 || memcmp(bytes, SECTION, length < sizeof SECTION ? length : sizeof SECTION) != 0);
+}
+
 static void take_bad(struct stream *stream)
 {
-	if (is_whole(stream)) { /* text of somebody's behind the end of the capture */
+	if (is_text_behind(stream)) {
 		stream_close(stream);
 		queue_restart(&stream->queue);
 		return;
@@ -180,6 +199,10 @@ static bool take(struct stream *stream, enum reader_result result, struct catalo
 {
 	const char *why = NULL;
 
+	if (result == READER_NOTHING && stream->queue.reader.interface_count < stream->numbered) { /* another section */
+		stream->unfinished |= !has_all_finals(stream);
+		begin_section(stream);
+	}
 	if (result == READER_INTERFACE)
 		why = take_interface(stream, catalog, sink);
 	else if (result == READER_STATISTICS)
@@ -216,7 +239,7 @@ static enum ending judge_end(struct stream *stream)
 {
 	if (!stream->began)
 		return stream->text.refused ? ENDING_REFUSED : ENDING_NOTHING;
-	if (is_whole(stream))
+	if (is_whole(stream) && (queue_length(&stream->queue) == 0 || is_text_behind(stream)))
 		return ENDING_WHOLE;
 	if (stream->broken != NULL || queue_length(&stream->queue) > 0 || stream->queue.reader.kind == READER_PCAPNG)
 		return ENDING_BROKEN;
@@ -244,18 +267,22 @@ static void put_broken(const struct stream *stream, const struct catalog *catalo
 {
 	char comment[PCAPNG_TEXT_MOST];
 	const struct format_statistics statistics = { .received = FORMAT_UNKNOWN, .dropped = FORMAT_UNKNOWN,
-						      .printed = stream->attempt_packets,
-						      .ended = stream->watermark, .why = comment };
+						      .printed = stream->numbered == 1 ? stream->attempt_packets : FORMAT_UNKNOWN,
+						      .ended = stream->watermark > 0 ? stream->watermark : clock_wall(),
+						      .why = comment };
 
 	snprintf(comment, sizeof comment, "the stream may lack its end: %s", why_not_whole(stream));
 	for (uint32_t i = 0; i < stream->numbered; i++)
-		sink_commit(sink, pcapng_heartbeat(&catalog->formats[stream->numbers[i]], sink_at(sink), &statistics));
+		if ((stream->finals & BIT(i)) == 0)
+			sink_commit(sink, pcapng_heartbeat(&catalog->formats[stream->numbers[i]], sink_at(sink), &statistics));
 }
 
 void stream_finish(struct stream *stream, const struct catalog *catalog, struct sink *sink)
 {
 	stream->ending = judge_end(stream);
-	stream->cut += stream->began && queue_length(&stream->queue) > 0;
+	stream->cut += stream->began && queue_length(&stream->queue) > 0 && !is_text_behind(stream);
+	if (stream->queue.reader.kind == READER_PCAP && stream->text.dropped != UINT64_MAX)
+		stream->dropped = stream->dropped_before + stream->text.dropped;
 	if (stream->ending == ENDING_REFUSED) {
 		remote_text_forget(&stream->text);
 		return;

@@ -32,11 +32,14 @@ struct stream {
 	enum ending ending;
 	/* over all starts */
 	uint64_t packets, bytes, dropped, late, latest_ns, ahead, cut;
-	uint64_t dropped_before; /* of starts before this one */
+	uint64_t dropped_before; /* of starts and sections before this one */
+	uint64_t dropped_of[READER_INTERFACES_MOST]; /* of this one's interfaces */
 	uint64_t attempt_packets; /* of this start, as the next */
 	uint64_t came;            /* written or, behind the last that was asked for, not */
 	bool was_broken;      /* in any of its starts */
+	bool failure_is_told; /* as an error */
 	char why[256];        /* the first time */
+	char name[WIRE_STREAM_SIZE]; /* as its interface is called in the file */
 };
 
 /* size: its share of the memory. Returns 0, or -1 if there is no memory. */

@@ -9,7 +9,6 @@
 #include "base/log.h"
 
 #define PROGRESS_MS 500
-#define NAME_SIZE (WIRE_NAME_SIZE + WIRE_INTERFACE_SIZE + 1)
 
 static const char *const ENDINGS[ENDING_COUNT] = {
 	[ENDING_WHOLE] = "yes",    [ENDING_UNKNOWN] = "unknown", [ENDING_BROKEN] = "no",
@@ -57,7 +56,7 @@ void tally_late(struct stream *stream, uint64_t nanoseconds)
 {
 	if (stream->late++ == 0)
 		log_record(LOG_WARN, "a packet came too late for its place in time order, others may too",
-			   LOG_FIELDS(LOG_TEXT("stream", stream->facts.name),
+			   LOG_FIELDS(LOG_TEXT("stream", stream->name),
 				      LOG_NUMBER("late-ms", nanoseconds / 1000000)));
 	if (nanoseconds > stream->latest_ns)
 		stream->latest_ns = nanoseconds;
@@ -67,7 +66,7 @@ void tally_ahead(struct stream *stream, uint64_t nanoseconds)
 {
 	if (stream->ahead++ == 0)
 		log_record(LOG_WARN, "a clock is far ahead, its packets stand before older ones of others",
-			   LOG_FIELDS(LOG_TEXT("stream", stream->facts.name),
+			   LOG_FIELDS(LOG_TEXT("stream", stream->name),
 				      LOG_NUMBER("ahead-ms", nanoseconds / 1000000)));
 }
 
@@ -80,49 +79,58 @@ static void write_lag(char *text, size_t size, int64_t lag_ns)
 		snprintf(text, size, "%lldms", (long long)(lag_ns / 1000000));
 }
 
-/* As its interface is called in the file. */
-static void write_name(char name[NAME_SIZE], const struct stream *stream)
+static bool is_whole(const struct merger *merger, const struct stream *stream)
 {
-	snprintf(name, NAME_SIZE, "%s %s", stream->facts.name, stream->facts.interface);
+	return stream->told && !stream->was_broken && stream->ending == ENDING_WHOLE && !merger->output_failed;
 }
 
-static bool is_whole(const struct stream *stream)
+static const char *whole(const struct merger *merger, const struct stream *stream)
 {
-	return !stream->was_broken && stream->ending == ENDING_WHOLE;
+	return !stream->told || (stream->ending == ENDING_WHOLE && !is_whole(merger, stream)) ? "no" : ENDINGS[stream->ending];
 }
 
-static const char *reason_of(const struct stream *stream)
+static const char *reason_of(const struct merger *merger, const struct stream *stream)
 {
-	return is_whole(stream) ? "-" : stream->why[0] != '\0' ? stream->why : stream->text.last;
+	return is_whole(merger, stream)	  ? "-" :
+	       stream->why[0] != '\0'	  ? stream->why :
+	       merger->output_failed	  ? "the output failed" :
+	       stream->told		  ? stream->text.last :
+					    "what came last was not written";
 }
 
 static void tell_stream(const struct merger *merger, size_t index)
 {
 	const struct stream *stream = &merger->streams[index];
-	char lag[32], name[NAME_SIZE];
+	char lag[32];
 
-	write_name(name, stream);
 	write_lag(lag, sizeof lag, merger->merge.streams[index].least_lag_ns);
-	log_record(is_whole(stream) ? LOG_INFO : LOG_WARN, "stream ended",
-		   LOG_FIELDS(LOG_TEXT("stream", name), LOG_NUMBER("packets", stream->packets),
+	log_record(is_whole(merger, stream) ? LOG_INFO : LOG_WARN, "stream ended",
+		   LOG_FIELDS(LOG_TEXT("stream", stream->name), LOG_NUMBER("packets", stream->packets),
 			      LOG_NUMBER("bytes", stream->bytes), LOG_NUMBER("dropped", stream->dropped),
 			      LOG_NUMBER("late", stream->late), LOG_NUMBER("late-ms", stream->latest_ns / 1000000),
 			      LOG_NUMBER("ahead", stream->ahead), LOG_TEXT("lag", lag), LOG_NUMBER("cut", stream->cut),
 			      LOG_NUMBER("messages-left-out", stream->text.left_out),
-			      LOG_TEXT("whole", stream->was_broken && stream->ending == ENDING_WHOLE ? "no" : ENDINGS[stream->ending]),
-			      LOG_TEXT("reason", reason_of(stream))));
+			      LOG_TEXT("whole", whole(merger, stream)), LOG_TEXT("reason", reason_of(merger, stream))));
 }
 
 /* For whoever is shown only errors. That nobody reads any more is none. */
-static void tell_failure(const struct merger *merger, const struct stream *stream)
+static void tell_failure(const struct merger *merger, struct stream *stream)
 {
-	char name[NAME_SIZE];
-
-	if (!merger->options->tells_failures || merger->closed)
+	if (!merger->options->tells_failures || merger->closed || stream->failure_is_told)
 		return;
-	write_name(name, stream);
+	stream->failure_is_told = true;
 	log_record(LOG_ERROR, stream->packets > 0 || stream->was_broken ? "a capture is not whole" : "cannot capture",
-		   LOG_FIELDS(LOG_TEXT("stream", name), LOG_TEXT("reason", reason_of(stream))));
+		   LOG_FIELDS(LOG_TEXT("stream", stream->name), LOG_TEXT("reason", reason_of(merger, stream))));
+}
+
+void tally_early_end(const struct merger *merger, struct stream *stream, bool is_started_again)
+{
+	log_record(is_whole(merger, stream) ? LOG_INFO : LOG_WARN,
+		   is_started_again ? "a capture ended, it is started again" : "a capture ended, the others go on",
+		   LOG_FIELDS(LOG_TEXT("stream", stream->name), LOG_NUMBER("packets", stream->packets),
+			      LOG_TEXT("whole", whole(merger, stream)), LOG_TEXT("reason", reason_of(merger, stream))));
+	if (!is_started_again && !is_whole(merger, stream))
+		tell_failure(merger, stream);
 }
 
 /* Clocks are never corrected: who reads the file is to know. */
@@ -146,26 +154,24 @@ bool tally_summary(struct merger *merger)
 {
 	uint64_t dropped, late;
 	size_t living;
-	bool whole = true;
+	bool all_whole = true;
 
 	log_progress("");
 	count_all(merger, &living, &dropped, &late);
 	for (size_t i = 0; i < merger->options->streams; i++) {
-		const struct stream *stream = &merger->streams[i];
-		if (stream->facts.name[0] == '\0') { /* never started: told by who starts */
-			whole = false;
+		struct stream *stream = &merger->streams[i];
+		all_whole &= is_whole(merger, stream) && stream->name[0] != '\0';
+		if (stream->name[0] == '\0') /* never started: told by who starts */
 			continue;
-		}
 		tell_stream(merger, i);
-		if (!is_whole(stream))
+		if (!is_whole(merger, stream))
 			tell_failure(merger, stream);
-		whole &= is_whole(stream);
 	}
 	tell_of_clocks(merger);
-	log_record(LOG_INFO, "stopped collecting",
+	log_record(all_whole ? LOG_INFO : LOG_WARN, "stopped collecting",
 		   LOG_FIELDS(LOG_NUMBER("streams", merger->options->streams), LOG_NUMBER("packets", merger->packets),
 			      LOG_NUMBER("bytes", merger->sink.total_bytes), LOG_NUMBER("files", merger->sink.files),
 			      LOG_NUMBER("dropped", dropped), LOG_NUMBER("late", late),
-			      LOG_TEXT("whole", whole ? "yes" : "no")));
-	return whole;
+			      LOG_TEXT("whole", all_whole ? "yes" : "no")));
+	return all_whole;
 }

@@ -16,5 +16,8 @@ void tally_late(struct stream *stream, uint64_t nanoseconds);
 /* A packet of this stream stands before older ones of others, by so much: told once. */
 void tally_ahead(struct stream *stream, uint64_t nanoseconds);
 
+/* One ended before the stop. */
+void tally_early_end(const struct merger *merger, struct stream *stream, bool is_started_again);
+
 /* A line for each stream, and one for all. Returns whether all were whole. */
 bool tally_summary(struct merger *merger);
