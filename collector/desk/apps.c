@@ -61,7 +61,7 @@ int apps_ask_instances(struct instance instances[INSTANCES_MOST], const char *ap
 
 	process = process != NULL ? process : PROCESS_DEFAULT;
 	if (check_names(app, process) != 0)
-		return -1;
+		return TARGETS_REJECTED;
 	json = malloc(INSTANCES_JSON_MOST);
 	if (json == NULL)
 		return fail("there is no memory", app);
@@ -142,5 +142,5 @@ int apps_add(struct targets *targets, const struct collect_options *options, con
 	if (count >= 0)
 		look_for_missing(targets, options, app, instances, count);
 	free(instances);
-	return count < 0 ? -1 : result;
+	return count < 0 ? count : result;
 }

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "base/flag.h"
+#include "words.h"
 
 #define WINDOW_DEFAULT 500000000 /* ns */
 #define WINDOW_LEAST 30000000    /* ns: below, heartbeats would be traffic of their own */
 #define WINDOW_MOST 60000000000
 #define ROTATE_SIZE_LEAST (64u << 10)
 #define ROTATE_EVERY_LEAST 1000000000 /* ns */
+#define MEMORY_MOST (1ull << 40)
 
 #define FIELD(name) offsetof(struct collect_options, name)
 #define TEXT(name, field, value, help) { name, FLAG_TEXT, FIELD(field), 0, 0, value, help }
@@ -43,9 +45,10 @@ static const struct flag FLAGS[] = {
 	{ "max-size", FLAG_SIZE, FIELD(max_size), 1024, UINT64_MAX, "S", "stop before all files together exceed S bytes" },
 	{ "window", FLAG_DURATION, FIELD(window), WINDOW_LEAST, WINDOW_MOST, "D",
 	  "a packet waits at most D to be put in order (default 500ms)" },
-	{ "memory", FLAG_SIZE, FIELD(memory), 1u << 20, UINT64_MAX >> 1, "S", "memory for packets that wait (default 64M)" },
+	{ "memory", FLAG_SIZE, FIELD(memory), 1u << 20, MEMORY_MOST, "S", "memory for packets that wait (default 64M)" },
 	ON("reconnect", reconnect, "restart a capture that ends or breaks off"),
 	ON("install-extcap", install_extcap, "link this program into Wireshark's extcap folders"),
+	ON("no-progress", no_progress, "no progress line"),
 	ON("v", verbose, "debug messages"),
 	ON("version", version, "print the version and exit"),
 	ON("help", help, "print this help and exit"),
@@ -56,7 +59,7 @@ static const struct flag_table TABLE = { FLAGS, sizeof FLAGS / sizeof *FLAGS };
 void collect_flags_print_help(void)
 {
 	puts("usage: cf-pcap-collect APP... -interface LIST [options] [FILTER...]\n"
-	     "       cf-pcap-collect -host NAME... -interface LIST [options] [FILTER...]\n\n"
+	     "       cf-pcap-collect -host NAME [-host NAME]... -interface LIST [options] [FILTER...]\n\n"
 	     "Captures on all instances of apps, or on hosts, at once, and writes one pcapng in time order.\n");
 	flag_print_table(&TABLE);
 	puts("\nOne or two dashes, -flag value or -flag=value. Sizes take k, M, G (powers of 1024).\n"
@@ -69,7 +72,7 @@ static int store_quantity(const struct flag *flag, const char *text, uint64_t *f
 	uint64_t value;
 
 	if (flag_parse_quantity(flag, text, &value) != 0)
-		return flag_reject("the value is wrong or out of range, see cf-pcap-collect(1)", flag->name, text);
+		return flag_reject_value(flag, text);
 	*field = value;
 	return 0;
 }
@@ -86,6 +89,8 @@ static int store_text(const struct flag *flag, struct collect_options *options, 
 {
 	if (*text == '\0')
 		return flag_reject("expected a value that is not empty", flag->name, text);
+	if (flag->offset == FIELD(interfaces) && options->interfaces != NULL)
+		return flag_reject("given twice: write one list, such as lo,eth0", "-interface", text);
 	if (flag->offset != FIELD(filter)) {
 		*(const char **)(void *)((char *)options + flag->offset) = text;
 		return 0;
@@ -107,7 +112,7 @@ static int store(const struct flag *flag, struct collect_options *options, const
 		return store_name(options, text);
 	case FLAG_ON:
 		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-			return flag_reject("expected true or false, or no value", flag->name, text);
+			return flag_reject_value(flag, text);
 		*(bool *)field = strcmp(text, "true") == 0;
 		return 0;
 	default:
@@ -140,8 +145,13 @@ static int check(const struct collect_options *options)
 		return flag_reject("expected apps as the first words, or -host", "-host", "");
 	if (options->app_count > 0 && has_hosts)
 		return flag_reject("expected apps or hosts, not both", "-host", "");
+	if (has_hosts && options->via != NULL && strcmp(options->via, "cf") == 0)
+		return flag_reject("cf leads to apps, not to hosts", "-via", options->via);
 	if (options->app_count == 0 && (options->instances != NULL || options->process != NULL))
 		return flag_reject("only apps have instances and processes", options->instances != NULL ? "-i" : "-process", "");
+	if (options->via != NULL && words_names_unknown(options->via))
+		return flag_reject("a name in braces is unknown, or {words} is not a word of its own, see cf-pcap-collect(1)", "-via",
+				   options->via);
 	if (options->output == NULL && (options->rotate_size > 0 || options->rotate_every > 0))
 		return flag_reject("only a file can be rotated, expected -o too", "-rotate-size", "");
 	if (options->keep > 0 && options->rotate_size == 0 && options->rotate_every == 0)
@@ -175,5 +185,7 @@ int collect_flags_parse(struct collect_options *options, int argc, char *const *
 	if (next < argc && ((!ended && flag_stands_among(&TABLE, argv + next)) ||
 			    flag_join_words(options->filter, sizeof options->filter, argv + next) != 0))
 		return -1;
+	if (options->output != NULL && strcmp(options->output, "-") == 0)
+		options->output = NULL;
 	return check(options);
 }

@@ -26,7 +26,7 @@ struct collect_options {
 	const char *fifo;   /* to be opened for writing, before output is looked at; NULL: none */
 	uint64_t rotate_size, keep, count, max_size, memory; /* 0: not given, as the next */
 	uint64_t rotate_every, duration, window;             /* nanoseconds */
-	bool reconnect, verbose, install_extcap, version, help;
+	bool reconnect, no_progress, verbose, install_extcap, version, help;
 };
 
 /* Fills *options. Returns 0, or -1 after one ERROR line. */

@@ -110,7 +110,8 @@ static const char *make_tcpdump(struct words *words, const struct collect_option
 {
 	if (of_cf_pcap(options) != NULL)
 		return of_cf_pcap(options);
-	return words_add_split(words, "-U -n -w -") != 0 || words_add_pair(words, "-i", interface) != 0 ||
+	/* Else what it has from the kernel is up to a second old, and lost when it is stopped. */
+	return words_add_split(words, "-U -n --immediate-mode -w -") != 0 || words_add_pair(words, "-i", interface) != 0 ||
 			       words_add_pair(words, "-s", options->snaplen) != 0 ||
 			       words_add_pair(words, "-Q", options->direction) != 0 ||
 			       add_if(words, options->no_promisc, "-p") != 0 ||

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -26,6 +27,14 @@ static void on_signal(int number)
 	errno = saved;
 }
 
+/* What nohup(1) asks for. */
+static bool is_left_alone(int number)
+{
+	struct sigaction before;
+
+	return number == SIGHUP && sigaction(number, NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+}
+
 int signals_watch(struct signals *signals)
 {
 	struct sigaction action = { .sa_handler = on_signal };
@@ -40,7 +49,7 @@ int signals_watch(struct signals *signals)
 	pipe_end = ends[1];
 	sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < sizeof WATCHED / sizeof *WATCHED; i++)
-		if (sigaction(WATCHED[i], &action, NULL) != 0)
+		if (!is_left_alone(WATCHED[i]) && sigaction(WATCHED[i], &action, NULL) != 0)
 			return -1;
 	return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -1 : 0;
 }

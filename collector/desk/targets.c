@@ -11,11 +11,17 @@
 #include "base/log.h"
 
 #define LINE_SIZE 512
-#define NUMBER_MOST 100000
+#define NUMBER_MOST INSTANCES_MOST
 
 static int reject(const char *message, const char *flag, const char *value)
 {
 	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("flag", flag), LOG_TEXT("value", value)));
+	return TARGETS_REJECTED;
+}
+
+static int fail(const char *message, const char *file)
+{
+	log_record(LOG_ERROR, message, LOG_FIELDS(LOG_TEXT("file", file), LOG_TEXT("reason", strerror(errno))));
 	return -1;
 }
 
@@ -77,6 +83,12 @@ static int add_one(struct targets *targets, const struct target *target)
 {
 	if (targets->count == TARGETS_MOST)
 		return reject("too many captures at once", "-interface", target->interface);
+	for (size_t i = 0; i < targets->count; i++)
+		if (strcmp(targets->all[i].name, target->name) == 0 && strcmp(targets->all[i].interface, target->interface) == 0) {
+			log_record(LOG_ERROR, "this capture is given twice",
+				   LOG_FIELDS(LOG_TEXT("name", target->name), LOG_TEXT("interface", target->interface)));
+			return TARGETS_REJECTED;
+		}
 	targets->all[targets->count++] = *target;
 	return 0;
 }
@@ -85,6 +97,7 @@ int targets_add(struct targets *targets, const struct collect_options *options, 
 {
 	struct target target = *model;
 	const char *at = options->interfaces;
+	int result;
 
 	for (;;) {
 		const size_t length = strcspn(at, ",");
@@ -92,9 +105,11 @@ int targets_add(struct targets *targets, const struct collect_options *options, 
 			return reject("a name that is too long", "-interface", at);
 		memcpy(target.interface, at, length);
 		target.interface[length] = '\0';
-		if (targets_check_name(target.interface, sizeof target.interface, "-interface") != 0 ||
-		    add_one(targets, &target) != 0)
-			return -1;
+		result = targets_check_name(target.interface, sizeof target.interface, "-interface");
+		if (result == 0)
+			result = add_one(targets, &target);
+		if (result != 0)
+			return result;
 		if (at[length] == '\0')
 			return 0;
 		at += length + 1;
@@ -106,7 +121,7 @@ static int add_host(struct targets *targets, const struct collect_options *optio
 	struct target target = { 0 };
 
 	if (targets_check_name(name, sizeof target.place, flag) != 0)
-		return -1;
+		return TARGETS_REJECTED;
 	snprintf(target.place, sizeof target.place, "%s", name);
 	snprintf(target.name, sizeof target.name, "%s", name);
 	return targets_add(targets, options, &target);
@@ -132,7 +147,7 @@ static int add_hosts_of(struct targets *targets, const struct collect_options *o
 	int result = 0;
 
 	if (file == NULL)
-		return reject(strerror(errno), "-hosts-file", options->hosts_file);
+		return fail("cannot read the file of hosts", options->hosts_file);
 	while (result == 0 && fgets(line, sizeof line, file) != NULL) {
 		const bool is_whole = strchr(line, '\n') != NULL || feof(file);
 		const char *name = trim(line);
@@ -142,25 +157,30 @@ static int add_hosts_of(struct targets *targets, const struct collect_options *o
 			result = add_host(targets, options, name, "-hosts-file");
 	}
 	if (result == 0 && ferror(file))
-		result = reject("cannot be read", "-hosts-file", options->hosts_file);
+		result = fail("cannot read the file of hosts", options->hosts_file);
 	fclose(file);
 	return result;
 }
 
 int targets_find(struct targets *targets, const struct collect_options *options)
 {
+	int result = 0;
+
 	*targets = (struct targets){ .all = calloc(TARGETS_MOST, sizeof *targets->all) };
 	if (targets->all == NULL)
-		return reject("there is no memory", "-host", "");
+		return fail("there is no memory", "");
 	if (targets_list_holds(options->instances, 0) < 0)
 		return reject("expected numbers of instances, such as 0,2-4", "-i", options->instances);
-	for (size_t i = 0; i < options->host_count; i++)
-		if (add_host(targets, options, options->hosts[i], "-host") != 0)
-			return -1;
-	if (options->hosts_file != NULL && add_hosts_of(targets, options) != 0)
-		return -1;
-	for (size_t i = 0; i < options->app_count; i++)
-		if (apps_add(targets, options, options->apps[i]) != 0)
-			return -1;
-	return targets->count > 0 ? 0 : reject("there is nothing to capture on", "-host", "");
+	for (size_t i = 0; i < options->host_count && result == 0; i++)
+		result = add_host(targets, options, options->hosts[i], "-host");
+	if (options->hosts_file != NULL && result == 0)
+		result = add_hosts_of(targets, options);
+	for (size_t i = 0; i < options->app_count && result == 0; i++)
+		result = apps_add(targets, options, options->apps[i]);
+	if (result != 0 || targets->count > 0)
+		return result;
+	if (options->hosts_file != NULL)
+		return reject("the file names no host", "-hosts-file", options->hosts_file);
+	log_record(LOG_ERROR, "no instance to capture on is running", LOG_NO_FIELDS);
+	return -1;
 }

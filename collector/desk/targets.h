@@ -31,18 +31,20 @@ struct targets {
 	size_t missing; /* instances that were asked for and cannot be captured on */
 };
 
+#define TARGETS_REJECTED (-2) /* the command line is wrong */
+
 /*
- * Finds all, for apps by asking cf. Returns 0, or -1 after an ERROR line. targets->all is to be freed.
+ * Finds all, for apps by asking cf. Returns 0, or -1 or TARGETS_REJECTED after an ERROR line. targets->all is to be freed.
  */
 int targets_find(struct targets *targets, const struct collect_options *options);
 
-/* Adds one for each interface of the options; index and the rest of model are the same. Returns 0, or -1 after an ERROR line. */
+/* Adds one for each interface of the options; index and the rest of model are the same. Returns as targets_find() does. */
 int targets_add(struct targets *targets, const struct collect_options *options, const struct target *model);
 
 /* What keeps this name from being one word of anything, and no option. NULL: nothing. */
 const char *targets_name_fault(const char *name, size_t size);
 
-/* A name that can be no option and no more than one word of anything. Else -1, after an ERROR line. */
+/* 0: a name that can be no option and no more than one word of anything. Else TARGETS_REJECTED, after an ERROR line. */
 int targets_check_name(const char *name, size_t size, const char *flag);
 
 /* "0,2-4" holds this number; NULL holds all. -1: it is no such list. */

@@ -10,19 +10,19 @@
 #define CF "cf ssh {} -i {index} --process {process} -c {command}"
 #define SSH "ssh -T -o BatchMode=yes -- {} {command}"
 
+const char *via_template(const struct collect_options *options)
+{
+	const char *via = options->via != NULL ? options->via : options->app_count > 0 ? "cf" : "ssh";
+
+	return strcmp(via, "cf") == 0 ? CF : strcmp(via, "ssh") == 0 ? SSH : via;
+}
+
 bool via_is_cf(const struct collect_options *options)
 {
-	return options->via == NULL ? options->app_count > 0 : strcmp(options->via, "cf") == 0;
+	return words_begin_with_program(via_template(options), "cf");
 }
 
 bool via_is_ssh(const struct collect_options *options)
 {
 	return words_begin_with_program(via_template(options), "ssh");
-}
-
-const char *via_template(const struct collect_options *options)
-{
-	if (via_is_cf(options))
-		return CF;
-	return options->via == NULL || strcmp(options->via, "ssh") == 0 ? SSH : options->via;
 }

@@ -113,6 +113,29 @@ static const char *value_of(const char *text, const struct words_values *values,
 	return NULL;
 }
 
+/* {words} is one only as a whole word. */
+static bool is_words(const char *at, const char *begin)
+{
+	const size_t length = strlen("{words}");
+
+	return strncmp(at, "{words}", length) == 0 && (at == begin || strchr(BLANKS, at[-1]) != NULL) &&
+	       strchr(BLANKS, at[length]) != NULL;
+}
+
+bool words_names_unknown(const char *template)
+{
+	static const struct words_values none = { "", "", "", "", NULL };
+
+	for (const char *at = template; (at = strchr(at, '{')) != NULL; at++) {
+		const char *end = at + 1 + strspn(at + 1, "abcdefghijklmnopqrstuvwxyz");
+		size_t length;
+		if (*end == '}' && (at == template || at[-1] != '{') && !is_words(at, template) &&
+		    value_of(at, &none, "", &length) == NULL)
+			return true;
+	}
+	return false;
+}
+
 static int expand_word(struct words *words, const char *word, size_t length, const struct words_values *values, const char *command)
 {
 	static const char NOTHING[] = "";

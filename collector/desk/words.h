@@ -32,5 +32,7 @@ bool words_begin_with_program(const char *text, const char *name);
 int words_add_split(struct words *words, const char *text);
 /* All words as one, each quoted for a POSIX shell where that is needed. */
 int words_quote(const struct words *words, char *out, size_t size);
+/* The template has a name in braces that nothing stands for. */
+bool words_names_unknown(const char *template);
 /* The template's words with the values put in: {words} alone becomes many. */
 int words_expand(struct words *words, const char *template, const struct words_values *values);

@@ -171,7 +171,7 @@ FAILURES = {
     "no such app": (None, ["--app", "none"], "a command failed: cf, FAILED App 'none' not found.\n"),
     "ssh disabled": ("ssh-disabled", [], "cannot capture: shop/0 lo, it is neither pcap nor pcapng: FAILED Error opening SSH connection: SSH support is disabled"),
     "no app": (None, ["--app", ""], "no app was chosen: see the interface's options: --app\n"),
-    "wrong window": (None, ["--window", "soon"], "out of range, see cf-pcap-collect(1): window, soon\n"),
+    "wrong window": (None, ["--window", "soon"], "expected a duration from 30ms to 60s, such as 500ms or 10s: -window, soon\n"),
 }
 
 
@@ -200,6 +200,21 @@ def test_what_the_program_there_says_is_told(collector, cf, fifo, place):
     told = process.stderr.read().decode()
     reader.close()
     assert told == 'cannot capture: shop/0 lo, "no capability" hint="ask the operator"\n' and process.wait(60) == 3
+
+
+def test_an_instance_that_fails_is_told_while_the_others_are_captured(collector, cf, live, fifo, place):
+    """tshark shows only what is said before its own end."""
+    script = place / "one-fails"
+    script.write_text(f'#!/bin/sh\n[ "$CF_INSTANCE_INDEX" != 2 ] || exit 1\nexec {live}\n')
+    script.chmod(0o755)
+    process, reader = capture(collector, fifo, cf, "--app", "shop", "--remote", script)
+    assert select.select([process.stderr], [], [], 60)[0], "nothing is told"
+    assert process.stderr.readline() == b"cannot capture: shop/2 lo, it sent nothing\n"
+    reader.read_until(b"from 0", b"from 10")
+    process.send_signal(signal.SIGTERM)
+    reader.read_until()
+    assert process.wait(60) == 3 and process.stderr.read() == b""
+    reader.close()
 
 
 def test_the_link_is_put_where_each_version_looks(collector, place):

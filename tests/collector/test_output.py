@@ -3,7 +3,9 @@ import fcntl
 import os
 import pty
 import re
+import resource
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -59,7 +61,17 @@ def test_a_full_disk_is_an_error_and_nothing_in_it_is_torn(collector, place):
     finally:
         subprocess.run(["umount", place / "disk"], check=True)
     assert result.status == 1 and "No space left on device" in result.messages
+    assert "whole=yes" not in result.messages and result.messages.count("whole=no") == 2
     assert 500 < len(found.packets) < 1100
+
+
+def test_a_limit_on_the_size_of_files_is_an_error_and_nothing_in_it_is_torn(collector, place):
+    """Its signal ends whoever does not ask for the error instead."""
+    (place / "a").write_bytes(stream_of(3000))
+    result = collector.run("-via", "cat {}", "-interface", "lo", "-host", "a", "-o", "limited.pcapng",
+                           prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_001, 1_000_001)))
+    assert result.status == 1 and "File too large" in result.messages
+    assert 500 < len(read_collected((place / "limited.pcapng").read_bytes()).packets) < 1000
 
 
 def test_a_file_that_cannot_be_opened_is_an_error_before_anything_is_started(collector, place):
@@ -129,6 +141,14 @@ def test_a_stop_ends_each_stdin_and_takes_the_whole_tail(collector, ours, how):
     assert result.file().of("ours.py lo") == result.file().of("./ours.py lo") == [b"first", b"tail"]
 
 
+def test_under_nohup_a_hangup_ends_nothing(collector, ours):
+    run = Running(collector.spawn(*ours, prepare=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)))
+    wait_until(lambda: run.messages().count("begun") == 2, 30)
+    run.process.send_signal(signal.SIGHUP)
+    result = run.stop()
+    assert result.status == 0 and "signal=interrupt" in result.messages and "hangup" not in result.messages
+
+
 def test_what_ignores_every_wish_is_killed_and_named(collector, place):
     (place / "stays.sh").write_text("trap '' TERM INT; touch begun; while :; do sleep 1; done\n")
     run = Running(collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "stays.sh"))
@@ -150,6 +170,51 @@ def test_a_second_signal_ends_at_once_on_a_record_boundary(collector, place):
     result = run.stop()
     assert result.status == 3 and not (place / "asked").exists()
     assert result.file().of("stays.sh lo") == [b"one"]
+
+
+def test_a_second_signal_ends_it_while_files_are_yet_to_begin(collector, place):
+    """All that came waits for a silent stream, and goes out at the end: into many files."""
+    (place / "head").write_bytes(section() + interface())
+    (place / "flood").write_bytes(stream_of(5000))
+    (place / "stays.sh").write_text("trap '' TERM INT; cat head; while :; do sleep 1; done\n")
+    (place / "flood.sh").write_text("cat flood; touch sent; cat >/dev/null\n")
+    run = Running(collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "stays.sh", "-host", "flood.sh",
+                                  "-window", "60s", "-o", "x.pcapng", "-rotate-size", "64k"))
+    wait_until((place / "sent").exists, 30)
+    run.process.send_signal(signal.SIGINT)
+    run.wait_for("received signal")
+    time.sleep(0.2)  # the least between two: else it counts as the same one
+    assert run.stop().status == 3
+    assert len(list(place.glob("x_*"))) > 20, run.messages()
+
+
+def test_a_reader_that_is_slow_but_reads_gets_all(collector, place):
+    """Nothing else is waited for: what the pipe does not hold takes longer than somebody who reads nothing is waited for."""
+    (place / "a").write_bytes(stream_of(1135))
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 1 << 20)
+    process = collector.spawn("-via", "cat {}", "-interface", "lo", "-host", "a", stdout=writer)
+    os.close(writer)
+    content = b""
+    while data := os.read(reader, 4096):
+        content += data
+        if len(content) < 160_000:
+            time.sleep(0.2)
+    os.close(reader)
+    assert len(read_collected(content).packets) == 1135 and process.wait(30) == 0
+
+
+def test_the_reader_of_a_socket_going_away_ends_it(collector, place):
+    (place / "wait.sh").write_text("cat stream; cat >/dev/null\n")
+    (place / "stream").write_bytes(section() + interface())
+    reader, writer = socket.socketpair()
+    run = Running(collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "wait.sh", stdout=writer))
+    writer.close()
+    content = b""
+    while b"wait.sh lo" not in content:
+        content += reader.recv(1 << 16)
+    reader.close()
+    assert "the reader of the output is gone" in run.end().messages
 
 
 def test_the_reader_of_stdout_going_away_ends_it_without_a_packet(collector, place):

@@ -1,5 +1,6 @@
 """The collector's page, completion and installation say what the program does."""
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,20 @@ def test_every_flag_stands_in_flags_that_the_readme_names(help_text):
     section = (ROOT / "README.md").read_text().split("## The whole app")[1].split("\n## ")[0]
     named = set(re.findall(r"(?<![\w-])-([a-z][a-z-]+)", section))
     assert named - {"k", "i"} <= flags | {"collect"} and {"interface", "duration", "via", "host"} <= named
+
+
+def commands_of_the_pages():
+    readme = re.findall(r"^    (cf-pcap-collect .*)$", (ROOT / "README.md").read_text(), re.M)
+    page = re.findall(r"^\.Dl \$ (cf-pcap-collect .*)$", PAGE.read_text(), re.M)
+    return [command.split(" | ")[0] for command in readme + page]
+
+
+@pytest.mark.parametrize("command", commands_of_the_pages())
+def test_a_command_of_the_pages_is_understood(collector_program, tmp_path, command):
+    """Where neither cf nor ssh nor kubectl is: that is what fails, and not the command line."""
+    result = subprocess.run([collector_program, *shlex.split(command)[1:]], cwd=tmp_path, env={"PATH": str(tmp_path)},
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert result.returncode in (1, 3) and "cannot execute" in result.stderr
 
 
 def test_help_and_version_are_answered_at_once(collector_program):

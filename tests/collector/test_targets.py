@@ -66,13 +66,15 @@ def test_instances_and_processes_can_be_chosen(collector, cf, words, streams, st
     assert (sorted(streams_in(result)), result.status) == (sorted(streams), status), result.messages
 
 
-@pytest.mark.parametrize("words, message", [
-    (["none"], "App 'none' not found."), (["shop", "-i", "1"], "there is nothing to capture on"),
-    (["shop", "-i", "1-"], "expected numbers of instances"), (["shop", "-process", "x/../y"], "a process type has letters"),
+@pytest.mark.parametrize("words, message, status", [
+    (["none"], "App 'none' not found.", 1), (["shop", "-i", "1"], "no instance to capture on is running", 1),
+    (["shop", "-i", "1-"], "expected numbers of instances", 2), (["shop", "-i", "0,1500"], "expected numbers of instances", 2),
+    (["shop", "-process", "x/../y"], "a process type has letters", 2), (["a b"], "a name with blanks", 2),
+    (["shop", "shop"], "given twice", 2),
 ])
-def test_what_cannot_be_captured_on_is_said_before_anything_is_started(collector, cf, words, message):
+def test_what_cannot_be_captured_on_is_said_before_anything_is_started(collector, cf, words, message, status):
     result = collector.run(*words, "-remote", "./send", "-interface", "lo", env=cf)
-    assert result.status == 1 and message in result.messages and "\nFAILED" not in result.messages
+    assert result.status == status and message in result.messages and "\nFAILED" not in result.messages
 
 
 def test_an_instance_that_goes_away_is_a_stream_that_broke_and_the_others_are_whole(collector, cf, place):
@@ -80,7 +82,7 @@ def test_an_instance_that_goes_away_is_a_stream_that_broke_and_the_others_are_wh
     make_sender(place)
     (place / "send").write_text('#!/bin/sh\n[ "$CF_INSTANCE_INDEX" != 2 ] || exit 1\nexec cat stream\n')
     result = collector.run("shop", "-remote", "./send", "-interface", "lo", env=cf)
-    assert result.status == 3 and result.messages.count('started again" stream=shop/2') == 1
+    assert result.status == 3 and result.messages.count('started again" stream="shop/2 lo"') == 1
     assert re.search(r'stream="shop/2 lo" packets=0 .* whole=no', result.messages)
     assert re.search(r'stream="shop/10 lo" packets=1 .* whole=yes', result.messages)
 
@@ -117,11 +119,12 @@ def test_a_flag_that_the_program_there_does_not_know_is_not_left_out_in_silence(
 
 
 def test_a_pcap_stream_is_whole_if_the_program_wrote_as_many_packets_as_came(collector, place):
-    for told, whole in ((2, "yes"), (3, "unknown")):
-        (place / "pcap").write_bytes(pcap_header() + pcap_record(10**18, b"x") * 2)
-        (place / "s.sh").write_text(f"cat pcap; echo '{told} packets captured' >&2\n")
+    for came, told, whole in ((2, "2 packets", "yes"), (2, "3 packets", "unknown"), (1, "1 packet", "yes")):
+        (place / "pcap").write_bytes(pcap_header() + pcap_record(10**18, b"x") * came)
+        (place / "s.sh").write_text(f"cat pcap; echo '{told} captured\n60 packets received by filter\n50 packets dropped by kernel' >&2\n")
         result = collector.run("-via", "/bin/sh {}", "-interface", "lo", "-host", "s.sh")
         assert f"whole={whole}" in result.messages and result.status == (0 if whole == "yes" else 3)
+        assert f"packets={came} bytes={came} dropped=50" in result.messages
 
 
 def test_words_reach_the_remote_shell_as_they_are(collector, place):
@@ -141,7 +144,7 @@ def test_names_that_could_be_options_or_more_than_a_word_are_refused(collector, 
     if "-interface" not in words:
         words = [*words, "-interface", "lo"]
     result = collector.run("-via", "touch started {}", *words)
-    assert result.status == 1 and "a name" in result.messages and "\x1b" not in result.messages
+    assert result.status == 2 and "a name" in result.messages and "\x1b" not in result.messages
     assert not (collector.folder / "started").exists()
 
 
@@ -162,7 +165,13 @@ def test_hosts_are_read_from_a_file(collector, place):
     (["-host", "x", "-interface", "lo", "-nonsense"], "unknown flag"),
     (["-host", "x", "-interface", "lo", "-memory", "2M"], "-memory is less than"),
     (["-host", "x", "-interface", "lo", "tcp", "-count", "1"], "flags come before"),
-    (["-host", "x", "-interface", "lo", "-window", "1ms"], "out of range"),
+    (["-host", "x", "-interface", "lo", "-window", "1ms"], "expected a duration from 30ms to 60s"),
+    (["-host", "x", "-interface", "lo", "-interface", "eth0"], "given twice"),
+    (["-host", "x", "-interface", "lo,lo"], "given twice"), (["-host", "x", "-host", "x", "-interface", "lo"], "given twice"),
+    (["-host", "x", "-interface", "lo", "-via", "sh -c {comand}"], "a name in braces is unknown"),
+    (["-host", "x", "-interface", "lo", "-via", "sh -c '{words}'"], "a name in braces is unknown"),
+    (["-host", "x", "-interface", "lo", "-via", "cf"], "cf leads to apps"),
+    (["-hosts-file", "/dev/null", "-interface", "lo"], "the file names no host"),
 ])
 def test_a_bad_command_line_is_named(collector, words, message):
     result = collector.run(*words)
@@ -219,18 +228,45 @@ def test_over_other_capture_programs(collector_program, ns, place, program):
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         run = Running(process)
         wait_until(lambda: bytes(run.out).count(b"through-lo") >= 10, 30)
+        subprocess.run(["ip", "netns", "exec", ns.name, "bash", "-c", "echo -n the-last >/dev/udp/127.0.0.1/9999"], check=True)
         result = run.stop()
     finally:
         traffic.kill()
         traffic.wait()
     assert result.status == 0, result.messages
-    assert len(result.file().of("here lo")) >= 10
+    found = result.file().of("here lo")
+    assert len(found) >= 10
+    assert program == "dumpcap" or any(b"the-last" in data for data in found)  # dumpcap has no option for it
 
 
 def test_the_rest_of_a_long_line_is_no_host(collector, place):
     (place / "hosts").write_text("# " + "x" * 600 + "evil\ngood\n")
     result = collector.run("-via", "echo {}", "-hosts-file", "hosts", "-interface", "lo")
-    assert result.status == 1 and "a line is too long" in result.messages
+    assert result.status == 2 and "a line is too long" in result.messages
+
+
+def test_cf_in_other_words_is_cf_too(collector, cf, place):
+    """So a program that knows only signals is ended by a shell, and -v tells how it is started."""
+    (place / "tcpdump").write_text("#!/bin/sh\nexec cat stream\n")
+    (place / "tcpdump").chmod(0o755)
+    via = "cf ssh {} -i {index} --process {process} -c {command}"
+    result = collector.run("shop", "-i", "0,2", "-via", via, "-remote", "./tcpdump", "-interface", "lo", "-v", env=cf)
+    commands = re.findall(r'msg="starting a command" stream="shop/\d lo" command="(.*)"$', result.messages, re.M)
+    assert len(commands) == 2 and all("exec 3<&0" in command for command in commands) and "level=DEBUG" in result.messages
+    assert result.messages.count('msg="a command ended" stream="shop/') == 2 and "status=0" in result.messages
+
+
+def test_a_dash_is_stdout(collector, place):
+    (place / "a").write_bytes(section() + interface() + packet(10**18, b"x") + statistics(10**18, True))
+    result = collector.run("-via", "cat {}", "-host", "a", "-interface", "lo", "-o", "-")
+    assert result.status == 0 and result.file().of("a lo") == [b"x"] and not (place / "-").exists()
+
+
+def test_a_remote_error_stands_out_among_remote_messages(collector, place):
+    (place / "s.sh").write_text("echo 'time=x level=ERROR msg=\"no such interface\"' >&2; echo '(it continues)' >&2\n")
+    result = collector.run("-via", "/bin/sh {}", "-host", "s.sh", "-interface", "lo")
+    levels = re.findall(r'level=(\w+) msg="remote message"', result.messages)
+    assert levels == ["WARN", "INFO"] and 'reason="\\"no such interface\\""' in result.messages
 
 
 @pytest.mark.parametrize("words, warned", [

@@ -154,7 +154,7 @@ static void each_program_is_asked_in_its_own_words(void **state)
 	assert_string_equal(made(DIALECT_FIRST), "x/cf-pcap -interface lo -format pcapng -snaplen 96 -filter udp");
 	assert_string_equal(made(DIALECT_PLATFORM), "x/cf-pcap -interface lo -snaplen 96 -filter udp");
 	options.remote = "sudo -n tcpdump";
-	assert_string_equal(made(DIALECT_TCPDUMP), "sudo -n tcpdump -U -n -w - -i lo -s 96 -- udp");
+	assert_string_equal(made(DIALECT_TCPDUMP), "sudo -n tcpdump -U -n --immediate-mode -w - -i lo -s 96 -- udp");
 	options.remote = "dumpcap";
 	assert_string_equal(made(DIALECT_DUMPCAP), "dumpcap -q -w - -i lo -s 96 -f udp");
 }
