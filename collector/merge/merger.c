@@ -91,7 +91,9 @@ static void watch(struct merger *merger, bool all)
 	struct pollfd *watched = merger->watched;
 	const bool blocked = merger->stalled_ms != 0;
 
-	watched[0] = (struct pollfd){ .fd = merger->control, .events = reports_wait(&merger->reports) ? POLLIN | POLLOUT : POLLIN };
+	watched[0] = (struct pollfd){ .fd = merger->control, .events = POLLIN };
+	if (reports_wait(&merger->reports))
+		watched[0].events |= POLLOUT;
 	watched[1] = (struct pollfd){ .fd = merger->sink.fd, .events = blocked ? POLLOUT : 0 };
 	for (size_t i = 0; i < merger->options->streams; i++) {
 		const struct stream *stream = &merger->streams[i];
@@ -229,7 +231,8 @@ static int open_all(struct merger *merger, int output)
 	merger->streams = calloc(options->streams, sizeof *merger->streams);
 	merger->watched = calloc(WATCHED_BEFORE + 2 * options->streams, sizeof *merger->watched);
 	if (merger->streams == NULL || merger->watched == NULL ||
-	    reports_open(&merger->reports, options->streams) != 0 || merge_open(&merger->merge, options->streams, window_ms) != 0 || sink_open(&merger->sink, output) != 0 ||
+	    reports_open(&merger->reports, options->streams) != 0 ||
+	    merge_open(&merger->merge, options->streams, window_ms) != 0 || sink_open(&merger->sink, output) != 0 ||
 	    catalog_open(&merger->catalog, options->streams, options->system, options->application) != 0)
 		return -1;
 	for (size_t i = 0; i < options->streams; i++)
