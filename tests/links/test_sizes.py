@@ -34,12 +34,16 @@ def test_jumbo_frames_are_printed_whole(tools, ns, tmp_path):
         assert [len(record.data) for record in both.compare().records] == [1514, 9013, 9014]
 
 
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
+
+
 def transfer(ns, family, address, size):
-    """A TCP connection on lo that carries so many bytes. Its segments are as large as they can be."""
+    """A TCP connection on lo that carries so many bytes. Its segments are as large as they can be: no window limits them."""
     with inside(ns.name):
         server = socket.create_server((address, 0), family=family)
         client = socket.socket(family, socket.SOCK_STREAM)
     with server, client:
+        server.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)  # else it grows only as fast as this process reads
         for sock in (server, client):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         client.connect(server.getsockname()[:2])
