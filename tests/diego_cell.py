@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import time
 
 from file_capabilities import capable_files
 
@@ -69,6 +70,18 @@ class Cell:
 
     def pre_start(self, enabled, policy=""):
         return self.run_template("cf_pcap_pre_start.erb", enabled, policy)
+
+    def pre_start_under_attack(self, least_s, word, *properties):
+        """The log of each run, for so long, and until one has the word: on a slow machine one run takes long."""
+        begun, found = time.monotonic(), False
+        while (passed := time.monotonic() - begun) < least_s or (not found and passed < 180):
+            try:
+                log = self.pre_start(True, *properties)
+            except subprocess.CalledProcessError as failure:
+                log = failure.stdout
+                assert "FAILED" in log  # said, not hidden
+            found |= word in log
+            yield log
 
     def unpack(self, archive, key, capabilities=()):
         """As the rep does it: without SETFCAP the capability is lost without a word."""

@@ -168,7 +168,7 @@ int words_expand(struct words *words, const char *template, const struct words_v
 		return -1;
 	for (template += strspn(template, BLANKS); *template != '\0'; template += strspn(template, BLANKS)) {
 		const size_t length = strcspn(template, BLANKS);
-		if (length == strlen("{words}") && strncmp(template, "{words}", length) == 0) {
+		if (is_words(template, template)) {
 			for (size_t i = 0; i < values->remote->count; i++)
 				if (words_add(words, values->remote->word[i]) != 0)
 					return -1;

@@ -39,16 +39,22 @@ static void close_streams(struct merger *merger)
 	}
 }
 
+/* Before their end, if the user does not want to wait for it. */
+static void finish(struct merger *merger)
+{
+	merger->finishing = true;
+	close_streams(merger);
+}
+
 static void take_order(struct merger *merger)
 {
 	int fds[WIRE_FDS_MOST];
 	struct order order = { 0 };
 
 	if (wire_receive_order(merger->control, &order, fds) != 1) {
-		merger->finishing = true; /* whoever started the commands is gone */
-		merger->control = -1;
+		merger->control = -1; /* whoever started the commands is gone */
 		output_keep_file(merger);
-		close_streams(merger);
+		finish(merger);
 		return;
 	}
 	switch (order.kind) {
@@ -70,12 +76,10 @@ static void take_order(struct merger *merger)
 		break;
 	case ORDER_HURRY:
 		merger->hurry_ms = clock_ms();
-		merger->finishing = true;
-		close_streams(merger);
+		finish(merger);
 		break;
 	default:
-		merger->finishing = true; /* before their end, if the user does not want to wait for it */
-		close_streams(merger);
+		finish(merger);
 	}
 }
 

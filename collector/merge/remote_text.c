@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #define READ_LEAST 1024 /* bytes */
+#define LEVEL_ERROR " level=ERROR msg=" /* in a message of a cf-pcap */
 
 /* How programs say that they do not know a flag: cf-pcap, and Go's flag package. */
 static const char *const REFUSALS[] = { "unknown flag, see -help", "flag provided but not defined" };
@@ -46,11 +47,10 @@ static void take_counts(struct remote_text *text, const char *line)
 
 static void take_error(struct remote_text *text, const char *line)
 {
-	static const char LEVEL[] = " level=ERROR msg=";
-	const char *found = strstr(line, LEVEL);
+	const char *found = strstr(line, LEVEL_ERROR);
 
 	if (found != NULL)
-		snprintf(text->error, sizeof text->error, "%.*s", (int)sizeof text->error - 1, found + sizeof LEVEL - 1);
+		snprintf(text->error, sizeof text->error, "%.*s", (int)sizeof text->error - 1, found + sizeof LEVEL_ERROR - 1);
 }
 
 /* As the last lines of tcpdump's errors do. */
@@ -72,7 +72,7 @@ static void judge(struct remote_text *text, const char *line)
 /* A message of a cf-pcap keeps its level, but for errors: those here are of the whole. */
 static enum log_level level_of(const char *line)
 {
-	return strstr(line, " level=ERROR msg=") != NULL || strstr(line, " level=WARN msg=") != NULL ? LOG_WARN : LOG_INFO;
+	return strstr(line, LEVEL_ERROR) != NULL || strstr(line, " level=WARN msg=") != NULL ? LOG_WARN : LOG_INFO;
 }
 
 static void relay(struct remote_text *text, const char *line, const char *stream, int64_t now_ms)

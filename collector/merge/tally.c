@@ -10,11 +10,6 @@
 
 #define PROGRESS_MS 500
 
-static const char *const ENDINGS[ENDING_COUNT] = {
-	[ENDING_WHOLE] = "yes",    [ENDING_UNKNOWN] = "unknown", [ENDING_BROKEN] = "no",
-	[ENDING_NOTHING] = "no",   [ENDING_REFUSED] = "no",
-};
-
 static void count_all(const struct merger *merger, size_t *living, uint64_t *dropped, uint64_t *late)
 {
 	*living = 0;
@@ -86,7 +81,7 @@ static bool is_whole(const struct merger *merger, const struct stream *stream)
 
 static const char *whole(const struct merger *merger, const struct stream *stream)
 {
-	return !stream->told || (stream->ending == ENDING_WHOLE && !is_whole(merger, stream)) ? "no" : ENDINGS[stream->ending];
+	return is_whole(merger, stream) ? "yes" : stream->told && stream->ending == ENDING_UNKNOWN ? "unknown" : "no";
 }
 
 static const char *reason_of(const struct merger *merger, const struct stream *stream)

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 from collected import read_collected
@@ -76,6 +77,13 @@ class Running:
     def stop(self, number=signal.SIGINT, timeout=30):
         self.process.send_signal(number)
         return self.end(timeout)
+
+    def stop_at_once(self):
+        """By a second signal."""
+        self.process.send_signal(signal.SIGINT)
+        self.wait_for("received signal")
+        time.sleep(0.2)  # the least between two: else it counts as the same one
+        return self.stop()
 
     def end(self, timeout=30):
         self.process.wait(timeout)

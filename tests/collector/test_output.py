@@ -164,10 +164,7 @@ def test_a_second_signal_ends_at_once_on_a_record_boundary(collector, place):
     (place / "stream").write_bytes(section() + interface() + packet(BEGIN, b"one"))
     run = Running(collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "stays.sh"))
     wait_until(lambda: b"one" in run.out, 30)
-    run.process.send_signal(signal.SIGINT)
-    run.wait_for("received signal")
-    time.sleep(0.2)  # the least between two: else it counts as the same one
-    result = run.stop()
+    result = run.stop_at_once()
     assert result.status == 3 and not (place / "asked").exists()
     assert result.file().of("stays.sh lo") == [b"one"]
 
@@ -181,10 +178,7 @@ def test_a_second_signal_ends_it_while_files_are_yet_to_begin(collector, place):
     run = Running(collector.spawn("-via", "/bin/sh {}", "-interface", "lo", "-host", "stays.sh", "-host", "flood.sh",
                                   "-window", "60s", "-o", "x.pcapng", "-rotate-size", "64k"))
     wait_until((place / "sent").exists, 30)
-    run.process.send_signal(signal.SIGINT)
-    run.wait_for("received signal")
-    time.sleep(0.2)  # the least between two: else it counts as the same one
-    assert run.stop().status == 3
+    assert run.stop_at_once().status == 3
     assert len(list(place.glob("x_*"))) > 20, run.messages()
 
 
